@@ -1,0 +1,66 @@
+import { readdirSync } from 'node:fs';
+import { isErrno } from '../errors.ts';
+import { makeFolder, readText, setAside, writeWhole } from './files.ts';
+import { type ProjectPaths, type StateRoots, projectPaths } from './paths.ts';
+import { emptyRecord, parseRecord, type ProjectRecord } from './record.ts';
+
+/** Names of the projects something is remembered of, sorted. */
+export function listProjects(roots: StateRoots): string[] {
+  try {
+    return readdirSync(`${roots.data}/projects`).sort();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** A project's record; undefined when there is none or it is damaged. For readers: changes nothing. */
+export function readRecord(roots: StateRoots, project: string): ProjectRecord | undefined {
+  const text = readText(projectPaths(roots, project).record);
+  return text === undefined ? undefined : parseRecord(text, project);
+}
+
+/** The supervisor's hold on its project's record. */
+export interface RecordStore {
+  readonly record: ProjectRecord;
+  /** The file was there and could not be read; it was set aside and must be rebuilt from what runs. */
+  readonly wasDamaged: boolean;
+  /**
+   * Resolves when everything changed so far is on disk. Calls of one moment share one write: fifty containers made at once
+   * cost two fsyncs, not a hundred.
+   */
+  save(): Promise<void>;
+}
+
+/** Opens the record for writing; the caller holds the project's lock. */
+export function openRecord(paths: ProjectPaths, project: string): RecordStore {
+  makeFolder(paths.data);
+  const text = readText(paths.record);
+  const parsed = text === undefined ? undefined : parseRecord(text, project);
+  const wasDamaged = text !== undefined && parsed === undefined;
+  if (wasDamaged) setAside(paths.record);
+  const record = parsed ?? emptyRecord(project);
+  return { record, wasDamaged, save: sharedWrite(() => writeWhole(paths.record, JSON.stringify(record))) };
+}
+
+/** Turns a slow write into one that concurrent callers share: at most one runs, at most one waits. */
+export function sharedWrite(write: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let waiting: Promise<void> | undefined;
+  const begin = (): Promise<void> => {
+    const current = write().finally(() => {
+      if (running === current) running = undefined;
+    });
+    running = current;
+    return current;
+  };
+  return () => {
+    waiting ??= Promise.resolve(running)
+      .catch(() => undefined)
+      .then(() => {
+        waiting = undefined;
+        return begin();
+      });
+    return waiting;
+  };
+}
