@@ -2,7 +2,7 @@ import { defineConfig } from 'rolldown';
 
 /** Two programs and the chunks they share; a command's code is read only when the command runs. */
 export default defineConfig({
-  input: { tscompose: 'src/cli/main.ts', supervisor: 'src/supervise/main.ts' },
+  input: { tscompose: 'src/cli/main.ts', supervisor: 'src/cli/supervisor.ts' },
   platform: 'node',
   external: [/^node:/],
   output: {

@@ -36,6 +36,8 @@ export interface ContainerChange {
   readonly exitCode?: number;
   /** With `die`: the shim will start it again after this many milliseconds. */
   readonly restartInMs?: number;
+  /** With `die`: its shim was killed, so nobody but the supervisor can start it again. */
+  readonly lost?: boolean;
   readonly health?: 'starting' | 'healthy' | 'unhealthy';
 }
 

@@ -28,12 +28,18 @@ export interface ProjectPaths {
   readonly supervisorLog: string;
   /** The project's one record: networks, volumes, containers. */
   readonly record: string;
+  /** The same in the run folder, should the record be damaged. */
+  readonly recordCopy: string;
 }
 
 export function projectPaths(roots: StateRoots, project: string): ProjectPaths {
   const run = `${roots.run}/projects/${project}`;
   const data = `${roots.data}/projects/${project}`;
-  return { run, data, lock: `${run}/lock`, socket: `${run}/supervisor.sock`, supervisorLog: `${run}/supervisor.log`, record: `${data}/project.json` };
+  return {
+    run, data, lock: `${run}/lock`, socket: `${run}/supervisor.sock`, supervisorLog: `${run}/supervisor.log`,
+    record: `${data}/project.json`,
+    recordCopy: `${run}/project.json`,
+  };
 }
 
 export interface ContainerPaths {

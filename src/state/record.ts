@@ -1,5 +1,5 @@
 import type { Attachment, PublishedPort } from '../model/observed.ts';
-import type { NetworkSpec, Service, StringMap, VolumeSpec } from '../model/project.ts';
+import type { FileSource, NetworkSpec, Service, StringMap, VolumeSpec } from '../model/project.ts';
 
 /**
  * What is remembered of a project, in one file: written whole by the supervisor alone, read by everybody. It holds what the
@@ -13,6 +13,8 @@ export interface ProjectRecord {
   networks: NetworkRecord[];
   volumes: VolumeRecord[];
   containers: ContainerRecord[];
+  /** Definitions (not the values) of configs and secrets, for containers that start again without the command line. */
+  sources?: { readonly configs: readonly FileSource[]; readonly secrets: readonly FileSource[] };
 }
 
 export interface NetworkRecord {
@@ -47,6 +49,8 @@ export interface ContainerRecord {
   /** Target → name of the volume made for it alone. */
   readonly anonymousVolumes: StringMap;
   stoppedByUser: boolean;
+  /** It has been started at least once, so that after a reboot it counts as exited and not as new. */
+  everStarted: boolean;
 }
 
 export function emptyRecord(project: string): ProjectRecord {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { isErrno } from '../errors.ts';
-import { makeFolder, readText, setAside, writeWhole } from './files.ts';
+import { makeFolder, readText, setAside, writeWhole, writeWholeVolatile } from './files.ts';
 import { type ProjectPaths, type StateRoots, projectPaths } from './paths.ts';
 import { emptyRecord, parseRecord, type ProjectRecord } from './record.ts';
 
@@ -23,7 +23,7 @@ export function readRecord(roots: StateRoots, project: string): ProjectRecord | 
 /** The supervisor's hold on its project's record. */
 export interface RecordStore {
   readonly record: ProjectRecord;
-  /** The file was there and could not be read; it was set aside and must be rebuilt from what runs. */
+  /** The file was there and could not be read; it was set aside. */
   readonly wasDamaged: boolean;
   /**
    * Resolves when everything changed so far is on disk. Calls of one moment share one write: fifty containers made at once
@@ -32,15 +32,29 @@ export interface RecordStore {
   save(): Promise<void>;
 }
 
-/** Opens the record for writing; the caller holds the project's lock. */
+/**
+ * Opens the record for writing; the caller holds the project's lock. A copy in the run folder stands in for one that was
+ * damaged: as long as anything of the project runs, that copy is as new as what runs.
+ */
 export function openRecord(paths: ProjectPaths, project: string): RecordStore {
   makeFolder(paths.data);
+  makeFolder(paths.run);
   const text = readText(paths.record);
   const parsed = text === undefined ? undefined : parseRecord(text, project);
   const wasDamaged = text !== undefined && parsed === undefined;
   if (wasDamaged) setAside(paths.record);
-  const record = parsed ?? emptyRecord(project);
-  return { record, wasDamaged, save: sharedWrite(() => writeWhole(paths.record, JSON.stringify(record))) };
+  const record = parsed ?? readCopy(paths, project) ?? emptyRecord(project);
+  const write = async (): Promise<void> => {
+    const current = JSON.stringify(record);
+    writeWholeVolatile(paths.recordCopy, current);
+    await writeWhole(paths.record, current);
+  };
+  return { record, wasDamaged, save: sharedWrite(write) };
+}
+
+function readCopy(paths: ProjectPaths, project: string): ProjectRecord | undefined {
+  const text = readText(paths.recordCopy);
+  return text === undefined ? undefined : parseRecord(text, project);
 }
 
 /** Turns a slow write into one that concurrent callers share: at most one runs, at most one waits. */

@@ -25,6 +25,8 @@ export interface ControlClient {
 /** How long a supervisor may take until it answers, in milliseconds. */
 const START_TIMEOUT_MS = 15_000;
 const RETRY_MS = 3;
+/** One that was just ending may have held the lock when ours tried it; so it is tried again. */
+const RESTART_MS = 200;
 
 /** Connects to a running supervisor. @throws ENOENT or ECONNREFUSED when there is none */
 export async function connect(socketPath: string): Promise<ControlClient> {
@@ -65,14 +67,13 @@ export async function ensureSupervisor(paths: ProjectPaths, command: readonly st
 /** Waits for a supervisor that was started already. @throws SUPERVISOR_UNREACHABLE */
 export async function awaitSupervisor(paths: ProjectPaths, command: readonly string[]): Promise<ControlClient> {
   const deadline = performance.now() + START_TIMEOUT_MS;
-  let restartAt = performance.now() + 1000;
+  let restartAt = performance.now() + RESTART_MS;
   while (performance.now() < deadline) {
     const client = await greet(paths);
     if (client) return client;
-    // One that was just ending held the lock: then ours gave way at once and nobody is left.
     if (performance.now() > restartAt) {
       startSupervisor(paths, command);
-      restartAt = performance.now() + 1000;
+      restartAt = performance.now() + RESTART_MS;
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }

@@ -31,6 +31,8 @@ export interface ControlMethods {
   wait: { params: { id: string }; result: { exitCode: number } };
   /** From now on every ContainerChange comes as an event, until the connection ends. */
   subscribe: { params: Record<string, never>; result: null };
+  /** The caller needs nothing more. `ending`: nobody does; the connection ends once every trace of the project is gone. */
+  leave: { params: Record<string, never>; result: { ending: boolean } };
   /** Files into a running container, for `watch`. */
   sync: { params: { id: string; operations: readonly SyncOperation[] }; result: { done: number } };
   /** A hook or `sync+exec`; output cut at 4 KiB. */

@@ -22,6 +22,7 @@ export type Handlers = {
 export interface ControlServer {
   /** Connections that are open. */
   readonly clients: () => number;
+  /** Takes nobody new; who is connected stays so until the process ends. */
   close(): void;
 }
 
@@ -49,7 +50,6 @@ export async function listen(name: string, handlers: Handlers, onChange: () => v
     close: () => {
       rmSync(name, { force: true });
       server.close();
-      for (const socket of open) socket.end();
     },
   };
 }

@@ -32,8 +32,24 @@ const recipes = {
 
 /** Depended upon for installing, for a desktop or for another init; nothing that the programs load or call. */
 const notNeeded = new Set([
-  'adduser', 'debconf', 'dpkg', 'init-system-helpers', 'iproute2', 'locales', 'lsb-base', 'perl', 'perl-base', 'postgresql-common',
-  'postgresql-client-common', 'sensible-utils', 'ssl-cert', 'sysvinit-utils', 'ucf', 'systemd', 'krb5-locales', 'libc-l10n',
+  'adduser',
+  'debconf',
+  'dpkg',
+  'init-system-helpers',
+  'iproute2',
+  'locales',
+  'lsb-base',
+  'perl',
+  'perl-base',
+  'postgresql-common',
+  'postgresql-client-common',
+  'sensible-utils',
+  'ssl-cert',
+  'sysvinit-utils',
+  'ucf',
+  'systemd',
+  'krb5-locales',
+  'libc-l10n',
 ]);
 /** libllvm (100 MB) only speeds up long queries; PostgreSQL does without when its plug-in is not there. */
 const notNeededPrefixes = ['libllvm'];
@@ -119,7 +135,14 @@ function isNeeded(name) {
 /** First alternative of each of its Depends and Pre-Depends. */
 function dependenciesOf(name) {
   const fields = [...descriptions.get(name).matchAll(/^(?:Pre-)?Depends: (.*)$/gm)].flatMap((match) => match[1].split(','));
-  return fields.map((field) => field.split('|')[0].trim().replace(/[ (:].*$/, '')).filter((found) => found !== '');
+  return fields
+    .map((field) =>
+      field
+        .split('|')[0]
+        .trim()
+        .replace(/[ (:].*$/, ''),
+    )
+    .filter((found) => found !== '');
 }
 
 /** Reads the packages' records from apt's lists; fetches the lists once when one is unknown. */
@@ -161,7 +184,7 @@ function fetchPackages(folder, names) {
       // Lists older than the mirror name files that are gone by now.
       updateListsOnce();
       descriptions.clear();
-    learn(names);
+      learn(names);
       download(folder, missing);
     }
   }
@@ -169,7 +192,10 @@ function fetchPackages(folder, names) {
 }
 
 function download(folder, names) {
-  execFileSync('apt-get', ['-q', '-o', 'APT::Sandbox::User=root', '-o', 'Acquire::Retries=3', 'download', ...names], { cwd: folder, stdio: ['ignore', 2, 2] });
+  execFileSync('apt-get', ['-q', '-o', 'APT::Sandbox::User=root', '-o', 'Acquire::Retries=3', 'download', ...names], {
+    cwd: folder,
+    stdio: ['ignore', 2, 2],
+  });
 }
 
 function debFile(folder, name) {
@@ -181,7 +207,21 @@ function debFile(folder, name) {
 
 /** /bin, /lib and their kin are links into /usr, as on every merged system; packages may still name either. */
 function laySkeleton(root) {
-  for (const folder of ['usr/bin', 'usr/sbin', 'usr/lib', 'usr/lib64', 'usr/local/bin', 'etc', 'proc', 'sys', 'dev', 'run', 'var/lib', 'var/log', 'root']) {
+  for (const folder of [
+    'usr/bin',
+    'usr/sbin',
+    'usr/lib',
+    'usr/lib64',
+    'usr/local/bin',
+    'etc',
+    'proc',
+    'sys',
+    'dev',
+    'run',
+    'var/lib',
+    'var/log',
+    'root',
+  ]) {
     fs.mkdirSync(path.join(root, folder), { recursive: true });
   }
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) fs.symlinkSync(`usr/${name}`, path.join(root, name));
@@ -206,7 +246,10 @@ function linkApplets(root) {
 /** `users` are "name:uid:gid:home"; the group has the same name. */
 function addUsers(root, users) {
   const all = ['root:0:0:/root', ...users, 'nobody:65534:65534:/nonexistent'].map((user) => user.split(':'));
-  fs.writeFileSync(path.join(root, 'etc/passwd'), all.map(([name, uid, gid, home]) => `${name}:x:${uid}:${gid}:${name}:${home}:/bin/sh\n`).join(''));
+  fs.writeFileSync(
+    path.join(root, 'etc/passwd'),
+    all.map(([name, uid, gid, home]) => `${name}:x:${uid}:${gid}:${name}:${home}:/bin/sh\n`).join(''),
+  );
   fs.writeFileSync(path.join(root, 'etc/group'), all.map(([name, , gid]) => `${name}:x:${gid}:\n`).join(''));
   for (const user of users) {
     const [, uid, gid, home] = user.split(':');
@@ -218,7 +261,10 @@ function addUsers(root, users) {
 /** Debian keeps the programs of each major version apart; /usr/local/bin names them as everybody does. */
 function finishPostgres(root) {
   const versions = path.join(root, 'usr/lib/postgresql');
-  const major = fs.readdirSync(versions).sort((a, b) => Number(a) - Number(b)).at(-1);
+  const major = fs
+    .readdirSync(versions)
+    .sort((a, b) => Number(a) - Number(b))
+    .at(-1);
   for (const program of fs.readdirSync(path.join(versions, major, 'bin'))) {
     fs.symlinkSync(`/usr/lib/postgresql/${major}/bin/${program}`, path.join(root, 'usr/local/bin', program));
   }

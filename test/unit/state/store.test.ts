@@ -52,6 +52,15 @@ describe('the record of a project', () => {
   );
 });
 
+test('a copy in the run folder stands in for a damaged record', async () => {
+  const paths = projectPaths(roots(), 'shop');
+  const store = openRecord(paths, 'shop');
+  store.record.workingDir = '/srv/shop';
+  await store.save();
+  writeFileSync(paths.record, '{"version":');
+  expect(openRecord(paths, 'shop').record.workingDir).toBe('/srv/shop');
+});
+
 describe('a shared write', () => {
   test('serves all callers of one moment with one write, and later ones with the next', async () => {
     let writes = 0;

@@ -1,0 +1,46 @@
+/**
+ * Entry of the process that stays: `supervisor.js PROJECT`, executed by `core supervise`, which took the project's lock for as
+ * long as this process lives. It keeps nothing in memory that it cannot rebuild, so it may end at any instruction.
+ */
+import { rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { createHandlers } from '../supervise/commands.ts';
+import { supervise } from '../supervise/loop.ts';
+import { type ControlServer, listen } from '../supervise/server.ts';
+import { stateRoots } from '../state/paths.ts';
+import { openMachine, type ProjectMachine } from '../wire.ts';
+
+/** A supervisor that nobody talks to and that has nothing to look after ends after this long, in milliseconds. */
+const LONELY_MS = 3000;
+
+const [project] = process.argv.slice(2);
+if (project === undefined) throw new Error('usage: supervisor.js PROJECT');
+await runSupervisor(project);
+
+async function runSupervisor(name: string): Promise<void> {
+  const roots = stateRoots(process.env, process.getuid?.() ?? 0);
+  const machine = await openMachine(roots, name, fileURLToPath(import.meta.url));
+  supervise(machine);
+  let lonely: NodeJS.Timeout | undefined;
+  const considerEnding = (): void => {
+    clearTimeout(lonely);
+    if (server.clients() === 0 && !machine.hasLive()) lonely = setTimeout(() => end(machine, server), LONELY_MS);
+  };
+  const leave = (): boolean => {
+    const ending = machine.isEmpty() && server.clients() === 1;
+    // After this turn, so that the answer is on its way.
+    if (ending) setTimeout(() => end(machine, server), 0);
+    return ending;
+  };
+  const server = await listen('supervisor.sock', createHandlers(machine, name, leave), considerEnding);
+  machine.onChange(considerEnding);
+  considerEnding();
+}
+
+/** The connections end with the process: whoever waits for that sees nothing of the project any more. */
+async function end(machine: ProjectMachine, server: ControlServer): Promise<void> {
+  server.close();
+  await machine.close();
+  if (machine.isEmpty()) for (const folder of machine.folders) rmSync(folder, { recursive: true, force: true });
+  process.exit(0);
+}

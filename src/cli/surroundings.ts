@@ -1,0 +1,97 @@
+/** What a command may touch of the process it runs in; tests give their own. */
+import type { ReadStream } from 'node:tty';
+
+export interface Output {
+  readonly isTTY: boolean;
+  readonly columns: number | undefined;
+  readonly rows: number | undefined;
+  write(data: string | Uint8Array): void;
+}
+
+export interface Input {
+  readonly isTTY: boolean;
+  setRawMode(raw: boolean): void;
+  /** Calls back with what arrives, and with undefined at the end; returns the way to stop listening. */
+  onData(listener: (data: Uint8Array | undefined) => void): () => void;
+}
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export interface Surroundings {
+  readonly stdin: Input;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Env;
+  readonly cwd: string;
+  readonly uid: number;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** While anybody listens the signal does nothing else; returns the way to stop listening. */
+  onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGWINCH', listener: () => void): () => void;
+}
+
+/** COMPOSE_… variables that switch something on, in the words that docker compose takes. */
+export function isSwitchedOn(env: Env, name: string): boolean {
+  return /^(1|true|yes|on|y|t)$/i.test(env[name] ?? '');
+}
+
+/** Those of this process. */
+export function processSurroundings(): Surroundings {
+  endQuietlyWithoutReader();
+  return {
+    stdin: processInput(process.stdin),
+    stdout: processOutput(process.stdout),
+    stderr: processOutput(process.stderr),
+    env: process.env,
+    cwd: process.cwd(),
+    uid: process.getuid?.() ?? 0,
+    now: Date.now,
+    onSignal: (signal, listener) => {
+      process.on(signal, listener);
+      return () => void process.removeListener(signal, listener);
+    },
+  };
+}
+
+/** `tscompose logs | head` ends when head has seen enough, like any filter, and without a word. */
+function endQuietlyWithoutReader(): void {
+  const end = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(process.exitCode ?? 0);
+  };
+  process.stdout.on('error', end);
+  process.stderr.on('error', end);
+}
+
+function processOutput(stream: NodeJS.WriteStream): Output {
+  return {
+    isTTY: stream.isTTY === true,
+    get columns() {
+      return stream.columns;
+    },
+    get rows() {
+      return stream.rows;
+    },
+    write: (data) => void stream.write(data),
+  };
+}
+
+function processInput(stream: ReadStream): Input {
+  return {
+    isTTY: stream.isTTY === true,
+    setRawMode: (raw) => void (stream.isTTY && stream.setRawMode(raw)),
+    onData: (listener) => {
+      const onData = (data: Buffer): void => listener(data);
+      const onEnd = (): void => listener(undefined);
+      stream.on('data', onData);
+      stream.once('end', onEnd);
+      return () => {
+        stream.removeListener('data', onData);
+        stream.removeListener('end', onEnd);
+        stream.pause();
+        // A terminal or pipe that stays open must not keep the command alive.
+        stream.unref?.();
+      };
+    },
+  };
+}

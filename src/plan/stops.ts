@@ -1,0 +1,51 @@
+import type { ObservedContainer } from '../model/observed.ts';
+import type { Service } from '../model/project.ts';
+import { isLive, refTo, sortedContainers } from './container.ts';
+import type { PlanDraft } from './draft.ts';
+import { nearestDependants, tolerantGraph } from './graph.ts';
+
+export interface StopReason {
+  readonly because: string;
+  readonly graceMs?: number;
+}
+
+/**
+ * Stops those of the containers that live, dependants before what they depend on. Returns container id → step id.
+ * What is there may contradict itself (depends_on changed between two `up`s), so a cycle among these services is no fault here.
+ */
+export function addStops(
+  draft: PlanDraft, containers: readonly ObservedContainer[], services: readonly Service[], { because, graceMs }: StopReason,
+): ReadonlyMap<string, number> {
+  const stops = new Map<string, number>();
+  const live = byService(containers.filter(isLive));
+  const graph = tolerantGraph(services);
+  for (const name of [...graph.order].reverse()) {
+    const dependants = nearestDependants(graph, name, (dependant) => live.has(dependant));
+    const before = [...dependants].flatMap((dependant) => (live.get(dependant) ?? []).map((container) => stops.get(container.id)));
+    for (const container of live.get(name) ?? []) {
+      const step = { do: 'stop-container', container: refTo(container), ...(graceMs === undefined ? {} : { graceMs }) } as const;
+      stops.set(container.id, draft.add(step, because, before));
+    }
+  }
+  return stops;
+}
+
+/** Stops and removes these containers. Returns container id → id of its removal. */
+export function addStopsAndRemoves(
+  draft: PlanDraft, containers: readonly ObservedContainer[], services: readonly Service[],
+  { volumes, ...reason }: StopReason & { readonly volumes: boolean },
+): ReadonlyMap<string, number> {
+  const stops = addStops(draft, containers, services, reason);
+  return new Map(
+    sortedContainers(containers).map((container) => {
+      const step = { do: 'remove-container', container: refTo(container), volumes } as const;
+      return [container.id, draft.add(step, reason.because, [stops.get(container.id)])];
+    }),
+  );
+}
+
+function byService(containers: readonly ObservedContainer[]): ReadonlyMap<string, readonly ObservedContainer[]> {
+  const groups = new Map<string, ObservedContainer[]>();
+  for (const container of sortedContainers(containers)) groups.set(container.service, [...(groups.get(container.service) ?? []), container]);
+  return groups;
+}

@@ -1,0 +1,121 @@
+/** Configs and secrets: where their bytes come from. They go into memory and into the container, nowhere else. */
+
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { isErrno, TscomposeError } from '../errors.ts';
+import type { FileGrant, FileSource, Project, Service } from '../model/project.ts';
+import { readText, writeWholeVolatile } from '../state/files.ts';
+import type { ProjectRecord } from '../state/record.ts';
+import type { World } from './world.ts';
+
+/** No config or secret is larger (docker's own bound is 500 KiB). */
+const CONTENT_MAX = 1024 * 1024;
+
+/** A file to lay into a container. */
+export interface GrantedFile {
+  readonly target: string;
+  readonly content: Uint8Array;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly secret: boolean;
+}
+
+/** The files a service is given, read now. @throws FILE_NOT_FOUND, FILE_UNREADABLE, FILE_TOO_LARGE, VARIABLE_MISSING */
+export function grantedFiles(world: World, service: Service): GrantedFile[] {
+  const { configs, secrets } = sourcesOf(world);
+  return [
+    ...service.configs.map((grant) => grantedFile(world, service, grant, configs, false)),
+    ...service.secrets.map((grant) => grantedFile(world, service, grant, secrets, true)),
+  ];
+}
+
+/** Whether the files a service is to be given can be read, before anything is touched. @throws as grantedFiles */
+export function checkGrants(project: Project, service: Service, values: ReadonlyMap<string, string>): void {
+  for (const grant of service.configs) contentOf(values, definitionOf(service, grant, project.configs, 'config'), 'config');
+  for (const grant of service.secrets) contentOf(values, definitionOf(service, grant, project.secrets, 'secret'), 'secret');
+}
+
+/** Keeps what of a project its containers need when they start again without the command line: definitions, and values of variables. */
+export function rememberSources(world: World, project: Project, values: Readonly<Record<string, string>>): void {
+  const sources: Sources = { configs: project.configs, secrets: project.secrets };
+  for (const [key, value] of Object.entries(values)) world.secretValues.set(key, value);
+  const kept = { sources, values: Object.fromEntries(world.secretValues) };
+  writeWholeVolatile(sourcesPath(world), JSON.stringify(kept));
+  world.store.record.sources = sources;
+}
+
+/** After a supervisor's death: the values are in the run folder, which is memory and closed to everybody else. */
+export function recallSources(world: World): void {
+  const text = readText(sourcesPath(world));
+  if (text === undefined) return;
+  const kept = JSON.parse(text) as { values: Record<string, string> };
+  for (const [key, value] of Object.entries(kept.values)) world.secretValues.set(key, value);
+}
+
+type Sources = NonNullable<ProjectRecord['sources']>;
+
+function sourcesOf(world: World): Sources {
+  return world.store.record.sources ?? { configs: [], secrets: [] };
+}
+
+function sourcesPath(world: World): string {
+  return `${world.paths.run}/sources.json`;
+}
+
+function grantedFile(world: World, service: Service, grant: FileGrant, sources: readonly FileSource[], secret: boolean): GrantedFile {
+  const kind = secret ? 'secret' : 'config';
+  return {
+    target: grant.target,
+    content: contentOf(world.secretValues, definitionOf(service, grant, sources, kind), kind),
+    mode: grant.mode ?? 0o444,
+    uid: numericId(grant.uid),
+    gid: numericId(grant.gid),
+    secret,
+  };
+}
+
+function definitionOf(service: Service, grant: FileGrant, sources: readonly FileSource[], kind: string): FileSource {
+  const source = sources.find((candidate) => candidate.key === grant.source);
+  if (source && !source.external) return source;
+  throw new TscomposeError('EXTERNAL_MISSING', `service "${service.name}": there is no ${kind} "${grant.source}"`, {
+    service: service.name,
+    hint: `define it with file, content or environment; tscompose has no store of external ${kind}s`,
+  });
+}
+
+function contentOf(values: ReadonlyMap<string, string>, source: FileSource, kind: string): Uint8Array {
+  if (source.file !== undefined) return readGranted(source.file, kind, source.key);
+  if (source.content !== undefined) return Buffer.from(source.content);
+  const value = values.get(source.environment ?? '');
+  if (value === undefined) {
+    throw new TscomposeError('VARIABLE_MISSING', `${kind} "${source.key}": the variable ${source.environment} is not set`, {
+      hint: `set ${source.environment} and run "up" again`,
+    });
+  }
+  return Buffer.from(value);
+}
+
+/** Opened without waiting and looked at before it is read: a FIFO or a device must not hang us. */
+function readGranted(path: string, kind: string, key: string): Uint8Array {
+  const refuse = (code: 'FILE_NOT_FOUND' | 'FILE_UNREADABLE' | 'FILE_TOO_LARGE', why: string): TscomposeError =>
+    new TscomposeError(code, `${kind} "${key}": ${path} ${why}`, { path });
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw isErrno(error, 'ENOENT') ? refuse('FILE_NOT_FOUND', 'does not exist') : refuse('FILE_UNREADABLE', 'cannot be read');
+  }
+  try {
+    const stats = fstatSync(file);
+    if (!stats.isFile()) throw refuse('FILE_UNREADABLE', 'is not a regular file');
+    if (stats.size > CONTENT_MAX) throw refuse('FILE_TOO_LARGE', `is larger than ${CONTENT_MAX} bytes`);
+    const content = Buffer.alloc(stats.size);
+    return content.subarray(0, readSync(file, content));
+  } finally {
+    closeSync(file);
+  }
+}
+
+function numericId(text: string | undefined): number {
+  return text === undefined || !/^\d{1,10}$/.test(text) ? 0 : Number(text);
+}

@@ -1,0 +1,174 @@
+/** A container's life: started, stopped, gone. */
+
+import { readFileSync, rmSync } from 'node:fs';
+import type { ShimStatus } from '../core/status.ts';
+import { TscomposeError } from '../errors.ts';
+import { lostStatus } from '../observe.ts';
+import { signalNumber } from '../runtime/signals.ts';
+import type { ContainerRecord } from '../state/record.ts';
+import { connectContainer, disconnectContainer, networkNamespace, openNames } from './networking.ts';
+import { launchFailure, prepareLaunch } from './launch.ts';
+import { adoptShims, dismissShim, holdShim } from './shims.ts';
+import { changeOf, type Live, pathsOf, recordOf, type World } from './world.ts';
+
+/** The signal with which a container is stopped when nothing else is said. */
+const SIGTERM = 15;
+const SIGKILL = 9;
+
+/** Starts a container; resolves when its program is executing. What is running already is fine. */
+export async function startContainer(world: World, id: string): Promise<void> {
+  const live = await prepareContainer(world, id, false);
+  if (live) await open(world, id, live);
+}
+
+/** Starts a container whose program waits until somebody is attached to its shim. Resolves to the shim's socket. */
+export async function startAttached(world: World, id: string): Promise<string> {
+  const live = await prepareContainer(world, id, true);
+  // Answered only once somebody is attached: a failure reaches whoever is, as the container's end.
+  if (live) open(world, id, live).catch(() => undefined);
+  return pathsOf(world, id).socket;
+}
+
+/** Stop signal, grace, SIGKILL. What does not run is fine. */
+export async function stopContainer(world: World, id: string, graceMs?: number): Promise<void> {
+  const record = recordOf(world, id);
+  if (!record) return;
+  await rememberStopped(world, record, true);
+  const live = world.live.get(id);
+  if (!live) return;
+  const signal = signalNumber(record.spec.stopSignal ?? 'SIGTERM') ?? SIGTERM;
+  const grace = cannotHear(live.status, signal) ? 0 : (graceMs ?? record.spec.stopGraceMs);
+  await live.shim.stop(signal, grace);
+  await live.ended;
+  world.changes.tell({ ...changeOf(record), action: 'stop' });
+}
+
+export async function killContainer(world: World, id: string, signal: string): Promise<void> {
+  const record = recordOf(world, id);
+  const live = world.live.get(id);
+  if (!record || !live) return;
+  const number = signalNumber(signal);
+  if (number === undefined) throw new TscomposeError('VALUE_INVALID', `"${signal}" is no signal`, { hint: 'e.g. SIGTERM, HUP or 9' });
+  if (number === SIGKILL) {
+    await rememberStopped(world, record, true);
+    await live.shim.stop(SIGKILL, 0);
+    await live.ended;
+  } else {
+    await live.shim.signal(number);
+  }
+  world.changes.tell({ ...changeOf(record), action: 'kill' });
+}
+
+export async function pauseContainer(world: World, id: string, paused: boolean): Promise<void> {
+  await world.live.get(id)?.shim.pause(paused);
+}
+
+/** Takes over what an earlier supervisor left: shims that live are followed again, what lost its shim is ended. */
+export async function adoptContainers(world: World): Promise<void> {
+  const lost = await adoptShims(world, (record, last) => release(world, record, last));
+  await Promise.all(lost.map((record) => endLost(world, record)));
+  await Promise.all(
+    [...world.live].map(async ([id, live]) => {
+      const record = recordOf(world, id);
+      if (!record) return;
+      await world.ports.take(id, record.spec, record.ports).catch(() => undefined);
+      if (record.attachments.length > 0) await openNames(world, record, networkNamespace(live.shimPid)).catch(() => undefined);
+    }),
+  );
+}
+
+/** Makes the shim and everything around the program, up to the gate. undefined: it runs already. */
+async function prepareContainer(world: World, id: string, waitAttach: boolean): Promise<Live | undefined> {
+  const record = recordOf(world, id);
+  if (!record) throw new TscomposeError('NO_SUCH_CONTAINER', `there is no container ${id.slice(0, 12)}`);
+  if (world.live.has(id)) return undefined;
+  try {
+    record.ports = await world.ports.take(id, record.spec, record.ports);
+    const launch = await prepareLaunch(world, record, waitAttach);
+    // Remembered before there is anything to lose: should we die now, the next supervisor looks for this container's shim.
+    record.everStarted = true;
+    record.stoppedByUser = false;
+    await Promise.all([world.store.save(), spawn(world, record, launch)]);
+    const live = world.live.get(id) as Live;
+    await Promise.all([live.shim.prepare(), connectContainer(world, record, live.shimPid)]);
+    await world.refresh();
+    return live;
+  } catch (error) {
+    await giveUp(world, record);
+    throw launchFailure(record, error);
+  }
+}
+
+async function spawn(world: World, record: ContainerRecord, launch: Awaited<ReturnType<typeof prepareLaunch>>): Promise<void> {
+  await world.core.spawnShim(launch);
+  await holdShim(world, record, (last) => release(world, record, last));
+}
+
+async function open(world: World, id: string, live: Live): Promise<void> {
+  const record = recordOf(world, id) as ContainerRecord;
+  try {
+    await live.shim.start();
+  } catch (error) {
+    await giveUp(world, record);
+    throw launchFailure(record, error);
+  }
+}
+
+/** Undoes a start that failed; what it left in the status file stays, so that `ps` tells why. */
+async function giveUp(world: World, record: ContainerRecord): Promise<void> {
+  const live = world.live.get(record.id);
+  if (live) {
+    await dismissShim(live.shim);
+    await live.ended;
+  } else {
+    await release(world, record, undefined);
+  }
+}
+
+/** A shim has ended: what it held for its container goes too. */
+async function release(world: World, record: ContainerRecord, last: ShimStatus | undefined): Promise<void> {
+  world.ports.release(record.id);
+  world.health.delete(record.id);
+  rmSync(pathsOf(world, record.id).health, { force: true });
+  if (last && last.state !== 'exited') await endLost(world, record);
+  await disconnectContainer(world, record).catch(() => undefined);
+  await world.refresh().catch(() => undefined);
+}
+
+/**
+ * A container whose shim was killed has lost its output and its exit status: nothing can bring them back, so what is left of it is
+ * ended, and whether it is started again its policy says.
+ */
+async function endLost(world: World, record: ContainerRecord): Promise<void> {
+  await world.core.removeCgroups(world.cgroupDirs(record.id)).catch(() => undefined);
+  const last = world.ended.get(record.id);
+  if (last) world.ended.set(record.id, lostStatus(last));
+  world.changes.tell({ ...changeOf(record), action: 'die', exitCode: 128 + SIGKILL, lost: true });
+}
+
+async function rememberStopped(world: World, record: ContainerRecord, stopped: boolean): Promise<void> {
+  if (record.stoppedByUser === stopped) return;
+  record.stoppedByUser = stopped;
+  await world.store.save();
+}
+
+/**
+ * The kernel drops a signal to PID 1 of a pid namespace when it has no handler for it (pid_namespaces(7)), so the grace would be
+ * waited in vain: a shell in front of a program is the usual case. A blocked signal may be read by signalfd or sigwait.
+ */
+function cannotHear(status: ShimStatus, signal: number): boolean {
+  if (status.pid === 0) return false;
+  try {
+    const text = readFileSync(`/proc/${status.pid}/status`, 'utf8');
+    const isInit = /^NSpid:.*\s1$/m.test(text);
+    return isInit && !inMask(text, 'SigCgt', signal) && !inMask(text, 'SigBlk', signal);
+  } catch {
+    return false;
+  }
+}
+
+function inMask(status: string, name: string, signal: number): boolean {
+  const mask = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1];
+  return mask === undefined || (BigInt(`0x${mask}`) & (1n << BigInt(signal - 1))) !== 0n;
+}
+
