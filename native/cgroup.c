@@ -59,7 +59,8 @@ static int fill_cpuset(const char *directory, struct error *error)
     char cpus[PATH_MAX];
     char mems[PATH_MAX];
 
-    if (read_value(directory, cpuset_files[0], cpus, sizeof(cpus)) > 0 && read_value(directory, cpuset_files[1], mems, sizeof(mems)) > 0)
+    if (read_value(directory, cpuset_files[0], cpus, sizeof(cpus)) > 0 &&
+        read_value(directory, cpuset_files[1], mems, sizeof(mems)) > 0)
         return 0;
     if (snprintf(prefix, sizeof(prefix), "%s", directory) >= (int)sizeof(prefix))
         return fail_with(error, ENAMETOOLONG, "%s", directory);

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* mkdir -p of an absolute directory. With `cpuset`, every level without processors or memory nodes gets its parent's (cgroups(7), v1). */
+/* mkdir -p of an absolute directory. With `cpuset`, every level without processors or memory nodes gets its parent's
+ * (cgroups(7), v1). */
 int cgroup_create(const char *directory, bool cpuset, struct error *error);
 
 /* Writes a whole value with one write(2), as the kernel's control files want it. */

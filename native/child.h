@@ -54,41 +54,49 @@ struct operation {
 const struct operation *operation_of(unsigned int op);
 
 /* ops_launcher.c */
-run_in_launcher launcher_cgroup_create, launcher_cgroup_write, launcher_cgroup_attach, launcher_cgroup_devices, launcher_join, launcher_prlimit,
-    launcher_oom_score, launcher_id_maps, launcher_setns;
+run_in_launcher launcher_cgroup_create, launcher_cgroup_write, launcher_cgroup_attach, launcher_cgroup_devices;
+run_in_launcher launcher_join, launcher_prlimit, launcher_oom_score, launcher_id_maps, launcher_setns;
 /* ops_names.c */
-run_in_child child_setns, child_unshare, child_hostname, child_domainname, child_loopback_up, child_keyring, child_cgroup_attach, child_prlimit,
-    child_oom_score;
-/* ops_root.c, ops_mount.c, ops_files.c, ops_mask.c, ops_console.c */
-run_in_child child_root_propagation, child_rootfs, child_pivot, child_mount, child_bind, child_remount, child_mkdir, child_symlink, child_mknod,
-    child_write_file, child_mask, child_readonly_path, child_sysctl, child_console;
-/* ops_process.c, ops_start.c */
-run_in_child child_umask, child_workdir, child_no_new_privs, child_bounding, child_user, child_capabilities, child_ambient, child_seccomp,
-    child_personality, child_setsid, child_pdeathsig, child_gate, child_init, child_exec;
+run_in_child child_setns, child_unshare, child_hostname, child_domainname, child_loopback_up, child_keyring;
+run_in_child child_cgroup_attach, child_prlimit, child_oom_score;
+/* ops_root.c, ops_mount.c, ops_files.c */
+run_in_child child_root_propagation, child_rootfs, child_pivot, child_mount, child_bind, child_remount;
+run_in_child child_mkdir, child_symlink, child_mknod, child_write_file;
+/* ops_mask.c, ops_console.c */
+run_in_child child_mask, child_readonly_path, child_sysctl, child_console;
+/* ops_process.c */
+run_in_child child_umask, child_workdir, child_no_new_privs, child_bounding, child_user, child_capabilities, child_ambient;
+run_in_child child_seccomp, child_personality, child_setsid, child_pdeathsig;
+/* ops_start.c */
+run_in_child child_gate, child_init, child_exec;
 
 /* mounts.c: mounts by descriptor; no path of the container is walked. */
 /* mount(2) onto what `target` refers to. */
 int mount_onto(struct child *child, const char *source, int target, const char *type, unsigned long flags, const char *data);
 /* A detached clone of the mount at `source`. */
 int clone_mount(int source, bool recursive);
-/* Sets what `flags` (MS_*) and `attributes` (MOUNT_ATTR_*, recursively) ask for on the mount that `mount` is the root of, and clears nothing. */
+/* Sets what `flags` (MS_*) and `attributes` (MOUNT_ATTR_*, recursively) ask for on the mount that `mount` is the root of, and
+ * clears nothing. */
 int restrict_mount(struct child *child, int mount, unsigned long flags, uint64_t attributes, struct error *error);
 /* Remounts with the flags that must stay (mount_namespaces(7), "locked"). */
 int remount_keeping_locked(struct child *child, int mount, unsigned long flags);
 
-/* mask helper, called before the host's /dev goes out of sight */
+/* ops_mask.c. To be called before the host's /dev goes out of sight. */
 int keep_null_mount(struct child *child, struct error *error);
 
 /* ops_process.c */
 int chdir_in_root(struct child *child, struct error *error);
 
-/* sync.c's twin on the child's side: launch_messages.c */
+/* messages.c */
 int send_message(int sync, enum launch_message_kind kind, int fd, const struct error *error);
 /* Waits for the launcher's word; -1 with EPIPE when it is gone. */
 int await_word(int sync, unsigned int word, struct error *error);
 int send_word(int sync, unsigned int word, struct error *error);
 #define WORD_GO 0x4f47u      /* the parent's records are done */
 #define WORD_RELEASE 0x5452u /* the gate is open */
+
+/* ops_names.c: puts the loopback link of the present network namespace up. */
+int loopback_up(struct error *error);
 
 /* descriptors.c */
 /* Closes every descriptor from 3 on but `kept`. */

@@ -11,11 +11,11 @@ static void close_one_by_one(int kept);
 
 void close_others(int kept)
 {
-    unsigned int after = (unsigned int)kept + 1;
-    bool closed = kept < 3 ? kernel_close_range(3, ~0u) == 0
-                           : (kept == 3 || kernel_close_range(3, (unsigned int)kept - 1) == 0) && kernel_close_range(after, ~0u) == 0;
+    unsigned int after = kept < 3 ? 3 : (unsigned int)kept + 1;
+    bool below = kept <= 3 || kernel_close_range(3, (unsigned int)kept - 1) == 0;
+    bool above = kernel_close_range(after, ~0u) == 0;
 
-    if (!closed)
+    if (!below || !above)
         close_one_by_one(kept);
 }
 

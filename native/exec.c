@@ -37,7 +37,8 @@ static int descriptor_of(const char *text);
 
 int exec_main(int argc, char **argv)
 {
-    struct execution execution = { .launched = { .pid = 0, .pidfd = -1, .sync = -1 }, .signals = -1, .status = -1, .relay = { .master = -1 } };
+    struct execution execution = { .launched = { .pid = 0, .pidfd = -1, .sync = -1 }, .signals = -1, .status = -1,
+                                   .relay = { .master = -1 } };
     struct error error = { .number = 0, .op_index = -1, .op = 0, .text = "" };
     int source = argc > 2 ? descriptor_of(argv[2]) : -1;
 

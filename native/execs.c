@@ -34,6 +34,8 @@ struct exec {
 
 static int start_helper(struct exec *exec, const unsigned char *program, uint32_t length, struct error *error);
 static void run_helper(const unsigned char *program, uint32_t length, int output) __attribute__((noreturn));
+static int launch_and_wait(const void *blob, uint32_t length, const struct launch_io *io, struct error *error);
+static int see_executed(int sync, struct error *error);
 static void on_output(struct watch *watch, uint32_t events);
 static bool read_output(struct exec *exec);
 static void on_timeout(struct timer *timer);
@@ -86,8 +88,6 @@ static int start_helper(struct exec *exec, const unsigned char *program, uint32_
     return 0;
 }
 
-static int launch_and_wait(const void *blob, uint32_t length, const struct launch_io *io, struct error *error);
-
 /* Its exit code is the command's; why a command could not be started is its output. */
 static void run_helper(const unsigned char *program, uint32_t length, int output)
 {
@@ -116,25 +116,37 @@ static int launch_and_wait(const void *blob, uint32_t length, const struct launc
 {
     struct program program;
     struct launched launched;
-    struct launch_message message = {.fd = -1};
     int status = 0;
+    int failed;
 
     if (program_open(blob, length, &program, error) || launch(&program, io, &launched, error))
         return -1;
-    do {
-        if (launch_read(launched.sync, &message, error))
-            return -1;
-        if (message.kind == LAUNCH_READY && launch_release(launched.sync, error))
-            return -1;
-    } while (message.kind != LAUNCH_DONE && message.kind != LAUNCH_FAILED);
-    if (message.kind == LAUNCH_FAILED) {
-        *error = message.error;
-        return -1;
-    }
+    failed = see_executed(launched.sync, error);
+    if (failed)
+        kernel_pidfd_send_signal(launched.pidfd, SIGKILL);
+    /* Also after a failure: a zombie of ours would hold up the end of the container's pid namespace (pid_namespaces(7)). */
     while (waitpid(launched.pid, &status, 0) < 0)
         if (errno != EINTR)
             return fail(error, "waitpid");
+    if (failed)
+        return -1;
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Up to execve: opens the gate, and hands on why it failed. */
+static int see_executed(int sync, struct error *error)
+{
+    struct launch_message message = {.fd = -1};
+
+    do {
+        if (launch_read(sync, &message, error))
+            return -1;
+        if (message.kind == LAUNCH_READY && launch_release(sync, error))
+            return -1;
+    } while (message.kind != LAUNCH_DONE && message.kind != LAUNCH_FAILED);
+    if (message.kind == LAUNCH_FAILED)
+        *error = message.error;
+    return message.kind == LAUNCH_FAILED ? -1 : 0;
 }
 
 static void on_output(struct watch *watch, uint32_t events)

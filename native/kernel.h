@@ -1,6 +1,6 @@
 /*
- * What Linux has and the C libraries' headers may lack: system call numbers and structures, under names of our own so that no header,
- * old or new, glibc's or musl's, can collide with them. Numbers from 424 on are the same on every architecture.
+ * What Linux has and the C libraries' headers may lack: system call numbers and structures, under names of our own so that no
+ * header, old or new, glibc's or musl's, can collide with them. Numbers from 424 on are the same on every architecture.
  */
 #ifndef TSCOMPOSE_KERNEL_H
 #define TSCOMPOSE_KERNEL_H

@@ -20,7 +20,8 @@
 
 static int launch_records(struct launcher *launcher, const struct launch_io *io, struct launched *launched, struct error *error);
 static int run_before_clone(struct launcher *launcher, uint32_t *clone, struct error *error);
-static int clone_child(struct launcher *launcher, uint32_t clone, const struct launch_io *io, struct launched *launched, struct error *error);
+static int clone_child(struct launcher *launcher, uint32_t clone, const struct launch_io *io, struct launched *launched,
+                       struct error *error);
 static pid_t clone_process(const char *cgroup, uint64_t flags, int *pidfd, struct error *error);
 static int run_after_clone(struct launcher *launcher, uint32_t clone, struct error *error);
 static int run_record(struct launcher *launcher, uint32_t index, struct error *error);
@@ -37,7 +38,8 @@ int launch(const struct program *program, const struct launch_io *io, struct lau
     launcher.proc = open_proc(error);
     if (launcher.proc < 0)
         return -1;
-    /* Inherited by the child: at no instant can the container look into a process of ours that is on its way in (CVE-2016-9962). */
+    /* Inherited by the child: at no instant can the container look into a process of ours that is on its way in
+     * (CVE-2016-9962). */
     if (hides_at_once(program))
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     int result = launch_records(&launcher, io, launched, error);
@@ -96,7 +98,8 @@ static int run_record(struct launcher *launcher, uint32_t index, struct error *e
     return -1;
 }
 
-static int clone_child(struct launcher *launcher, uint32_t clone, const struct launch_io *io, struct launched *launched, struct error *error)
+static int clone_child(struct launcher *launcher, uint32_t clone, const struct launch_io *io, struct launched *launched,
+                       struct error *error)
 {
     const struct program_record *record = &launcher->program->records[clone];
     const char *cgroup = program_bytes(launcher->program, record->a, NULL);
@@ -106,14 +109,15 @@ static int clone_child(struct launcher *launcher, uint32_t clone, const struct l
         return fail(error, "socketpair");
     scope_fd int ours = above_stdio(sync[0]);
     scope_fd int childs = above_stdio(sync[1]);
-    /* The child makes its cgroup namespace itself, after it was placed: on v1, and before Linux 5.7, the root would be wrong else. */
+    /* The child makes its cgroup namespace itself, after it was placed: on v1, and before Linux 5.7, the root would be wrong
+     * else. */
     uint64_t flags = record->x & ~KERNEL_CLONE_NEWCGROUP;
     launched->pid = clone_process(launcher->joined ? NULL : cgroup, flags, &launched->pidfd, error);
     if (launched->pid < 0)
         return -1;
     if (launched->pid == 0) {
-        struct child child = { .program = launcher->program, .sync = childs, .proc = -1, .root = -1, .null_mount = -1, .empty_mount = -1,
-                               .joined = launcher->joined };
+        struct child child = { .program = launcher->program, .sync = childs, .proc = -1, .root = -1, .null_mount = -1,
+                               .empty_mount = -1, .joined = launcher->joined };
         run_child(&child, clone + 1, io, record->x);
     }
     launcher->pid = launched->pid;
@@ -127,7 +131,8 @@ static int clone_child(struct launcher *launcher, uint32_t clone, const struct l
 /* 0 in the child, as fork(2); a failed launch into a cgroup says so and does not run outside of it. */
 static pid_t clone_process(const char *cgroup, uint64_t flags, int *pidfd, struct error *error)
 {
-    struct kernel_clone_args arguments = { .flags = flags | KERNEL_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd, .exit_signal = SIGCHLD };
+    struct kernel_clone_args arguments = { .flags = flags | KERNEL_CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)pidfd,
+                                           .exit_signal = SIGCHLD };
     scope_fd int directory = -1;
 
     if (cgroup) {

@@ -56,7 +56,8 @@ int launch_read(int sync, struct launch_message *result, struct error *error)
     struct wire_message wire;
     union control control;
     struct iovec part = { .iov_base = &wire, .iov_len = sizeof(wire) };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                              .msg_controllen = sizeof(control.room) };
     ssize_t length;
 
     memset(&wire, 0, sizeof(wire));
@@ -71,7 +72,8 @@ int launch_read(int sync, struct launch_message *result, struct error *error)
     if (length < 0)
         return fail(error, "reading from the child");
     scope_fd int fd = received_descriptor(&message);
-    if (length != (ssize_t)sizeof(wire) || wire.kind < LAUNCH_CONSOLE || wire.kind > LAUNCH_FAILED || (wire.kind == LAUNCH_CONSOLE) != (fd >= 0))
+    if (length != (ssize_t)sizeof(wire) || wire.kind < LAUNCH_CONSOLE || wire.kind > LAUNCH_FAILED ||
+        (wire.kind == LAUNCH_CONSOLE) != (fd >= 0))
         return fail_with(error, EPROTO, "the child sent something else");
     result->kind = (enum launch_message_kind)wire.kind;
     result->fd = take_fd(&fd);

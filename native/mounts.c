@@ -38,7 +38,8 @@ int mount_onto(struct child *child, const char *source, int target, const char *
 
 int clone_mount(int source, bool recursive)
 {
-    return kernel_open_tree(source, "", KERNEL_OPEN_TREE_CLONE | O_CLOEXEC | KERNEL_AT_EMPTY_PATH | (recursive ? KERNEL_AT_RECURSIVE : 0));
+    return kernel_open_tree(source, "",
+                            KERNEL_OPEN_TREE_CLONE | O_CLOEXEC | KERNEL_AT_EMPTY_PATH | (recursive ? KERNEL_AT_RECURSIVE : 0));
 }
 
 int restrict_mount(struct child *child, int mount, unsigned long flags, uint64_t attributes, struct error *error)

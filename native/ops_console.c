@@ -46,7 +46,8 @@ static int open_master(struct child *child, struct error *error)
     return take_fd(&master);
 }
 
-/* TIOCGPTPEER (ioctl_tty(2)) opens the other end by descriptor: no path that the container could have swapped (CVE-2025-52565). */
+/* TIOCGPTPEER (ioctl_tty(2)) opens the other end by descriptor: no path that the container could have swapped
+ * (CVE-2025-52565). */
 static int open_slave(int master, const struct program_record *record, struct error *error)
 {
     struct winsize size = { .ws_row = (unsigned short)record->x, .ws_col = (unsigned short)record->y };

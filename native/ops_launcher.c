@@ -17,8 +17,14 @@ static const struct namespace {
     const char *file;
 } namespaces[] = {
     /* The order of joining one by one: user first, for its rights over the others; mnt last, as it takes /proc away. */
-    { KERNEL_CLONE_NEWUSER, "user" }, { KERNEL_CLONE_NEWCGROUP, "cgroup" }, { KERNEL_CLONE_NEWIPC, "ipc" }, { KERNEL_CLONE_NEWUTS, "uts" },
-    { KERNEL_CLONE_NEWNET, "net" },   { KERNEL_CLONE_NEWPID, "pid" },       { KERNEL_CLONE_NEWTIME, "time" }, { KERNEL_CLONE_NEWNS, "mnt" },
+    { KERNEL_CLONE_NEWUSER, "user" },
+    { KERNEL_CLONE_NEWCGROUP, "cgroup" },
+    { KERNEL_CLONE_NEWIPC, "ipc" },
+    { KERNEL_CLONE_NEWUTS, "uts" },
+    { KERNEL_CLONE_NEWNET, "net" },
+    { KERNEL_CLONE_NEWPID, "pid" },
+    { KERNEL_CLONE_NEWTIME, "time" },
+    { KERNEL_CLONE_NEWNS, "mnt" },
 };
 #define NAMESPACES (sizeof(namespaces) / sizeof(namespaces[0]))
 
@@ -155,7 +161,8 @@ int launcher_prlimit(struct launcher *launcher, const struct program_record *rec
     struct rlimit limit = { .rlim_cur = (rlim_t)record->y, .rlim_max = (rlim_t)record->z };
 
     if (prlimit(launcher->pid, (int)record->x, &limit, NULL) < 0)
-        return fail(error, "limit %d to %llu, %llu", (int)record->x, (unsigned long long)record->y, (unsigned long long)record->z);
+        return fail(error, "limit %d to %llu, %llu", (int)record->x, (unsigned long long)record->y,
+                    (unsigned long long)record->z);
     return 0;
 }
 

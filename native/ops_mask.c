@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#define EMPTY_MOUNT \
+    (KERNEL_MOUNT_ATTR_RDONLY | KERNEL_MOUNT_ATTR_NOSUID | KERNEL_MOUNT_ATTR_NODEV | KERNEL_MOUNT_ATTR_NOEXEC)
+
 static bool wants_null(const struct program *program);
 static int mask_file(struct child *child, int target, const char *path, struct error *error);
 static int mask_directory(struct child *child, int target, const char *path, struct error *error);
@@ -95,7 +98,7 @@ static int new_empty_mount(struct error *error)
         kernel_fsconfig(context, KERNEL_FSCONFIG_STRING, "nr_inodes", "2") < 0 ||
         kernel_fsconfig(context, KERNEL_FSCONFIG_CREATE, NULL, NULL) < 0)
         return fail(error, "the masks' tmpfs");
-    int mount = kernel_fsmount(context, KERNEL_MOUNT_ATTR_RDONLY | KERNEL_MOUNT_ATTR_NOSUID | KERNEL_MOUNT_ATTR_NODEV | KERNEL_MOUNT_ATTR_NOEXEC);
+    int mount = kernel_fsmount(context, EMPTY_MOUNT);
     return mount < 0 ? fail(error, "the masks' tmpfs") : mount;
 }
 
@@ -112,7 +115,8 @@ int child_readonly_path(struct child *child, const struct program_record *record
     return restrict_mount(child, tree, MS_RDONLY, 0, error);
 }
 
-/* Written through a procfs no container has ever touched, or one made for this alone (CVE-2025-52881). The namespaces are the writer's in both. */
+/* Written through a procfs no container has ever touched, or one made for this alone (CVE-2025-52881). The namespaces are the
+ * writer's in both. */
 int child_sysctl(struct child *child, const struct program_record *record, struct error *error)
 {
     const char *name = program_bytes(child->program, record->a, NULL);
@@ -142,7 +146,8 @@ static int open_sysctl(int proc, const char *name)
     }
     /* NO_XDEV: a mount over any part of it, as in a container around us, is an error. */
     int file = kernel_openat2(proc, path, O_WRONLY | O_CLOEXEC, 0,
-                              KERNEL_RESOLVE_BENEATH | KERNEL_RESOLVE_NO_XDEV | KERNEL_RESOLVE_NO_SYMLINKS | KERNEL_RESOLVE_NO_MAGICLINKS);
+                              KERNEL_RESOLVE_BENEATH | KERNEL_RESOLVE_NO_XDEV | KERNEL_RESOLVE_NO_SYMLINKS |
+                              KERNEL_RESOLVE_NO_MAGICLINKS);
     if (file < 0 && errno == ENOSYS)
         file = openat(proc, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     return file;

@@ -13,11 +13,13 @@
 
 /* What may be covered inside /proc: files that tell of the machine. All else there is the kernel's to say (CVE-2019-16884). */
 static const char *const coverable[] = {
-    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo",
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
+    "/proc/slabinfo",
     "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
 };
 
-static int open_target(struct child *child, const struct program_record *record, const char *path, bool directory, struct error *error);
+static int open_target(struct child *child, const struct program_record *record, const char *path, bool directory,
+                       struct error *error);
 static int make_target(struct child *child, const char *path, bool directory, struct error *error);
 static int refuse_inside_proc(struct child *child, int target, const char *path, struct error *error);
 static int open_real_directory(struct child *child, const struct program_record *record, const char *path, struct error *error);
@@ -38,10 +40,12 @@ int child_mount(struct child *child, const struct program_record *record, struct
 
     if (needs_root(child, error) < 0)
         return -1;
-    scope_fd int target = is_kernels ? open_real_directory(child, record, path, error) : open_target(child, record, path, true, error);
+    scope_fd int target = is_kernels ? open_real_directory(child, record, path, error)
+                                     : open_target(child, record, path, true, error);
     if (target < 0 || (!is_kernels && refuse_inside_proc(child, target, path, error) < 0))
         return -1;
-    if (mount_onto(child, source ? source : type, target, type, record->x, with_mode_of(target, type, data, room, sizeof(room))) < 0)
+    if (mount_onto(child, source ? source : type, target, type, record->x,
+                   with_mode_of(target, type, data, room, sizeof(room))) < 0)
         return fail(error, "mount of %s on %s", type, path);
     return record->y || record->z ? finish_mount(child, record, path, error) : 0;
 }
@@ -51,7 +55,8 @@ static int needs_root(struct child *child, struct error *error)
     return child->root < 0 || child->proc < 0 ? fail_with(error, EINVAL, "there is no root yet") : 0;
 }
 
-static int open_target(struct child *child, const struct program_record *record, const char *path, bool directory, struct error *error)
+static int open_target(struct child *child, const struct program_record *record, const char *path, bool directory,
+                       struct error *error)
 {
     int target = open_in_root(child->root, path, O_PATH | (record->flags & OP_NO_FOLLOW ? O_NOFOLLOW : 0));
     struct stat status;
@@ -71,7 +76,8 @@ static int make_target(struct child *child, const char *path, bool directory, st
 {
     bool made;
 
-    return directory ? make_directory_in_root(child->root, path, 0755, &made, error) : make_file_in_root(child->root, path, error);
+    return directory ? make_directory_in_root(child->root, path, 0755, &made, error)
+                     : make_file_in_root(child->root, path, error);
 }
 
 /* A procfs or sysfs elsewhere than it says would let later writes go astray (CVE-2019-19921). */

@@ -49,11 +49,16 @@ int child_domainname(struct child *child, const struct program_record *record, s
 
 int child_loopback_up(struct child *child, const struct program_record *record, struct error *error)
 {
+    (void)child;
+    (void)record;
+    return loopback_up(error);
+}
+
+int loopback_up(struct error *error)
+{
     struct ifreq request = { .ifr_name = "lo" };
     scope_fd int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    (void)child;
-    (void)record;
     if (any < 0 || ioctl(any, SIOCGIFFLAGS, &request) < 0)
         return fail(error, "flags of lo");
     request.ifr_flags |= IFF_UP;
@@ -82,7 +87,8 @@ int child_prlimit(struct child *child, const struct program_record *record, stru
 
     (void)child;
     if (prlimit(0, (int)record->x, &limit, NULL) < 0)
-        return fail(error, "limit %d to %llu, %llu", (int)record->x, (unsigned long long)record->y, (unsigned long long)record->z);
+        return fail(error, "limit %d to %llu, %llu", (int)record->x, (unsigned long long)record->y,
+                    (unsigned long long)record->z);
     return 0;
 }
 

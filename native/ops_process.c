@@ -152,7 +152,8 @@ int child_seccomp(struct child *child, const struct program_record *record, stru
 {
     uint32_t length;
     const char *bytes = program_bytes(child->program, record->a, &length);
-    struct sock_fprog program = { .len = (unsigned short)(length / sizeof(struct sock_filter)), .filter = (void *)(uintptr_t)bytes };
+    struct sock_fprog program = { .len = (unsigned short)(length / sizeof(struct sock_filter)),
+                                  .filter = (void *)(uintptr_t)bytes };
 
     if (length / sizeof(struct sock_filter) > BPF_MAXINSNS)
         return fail_with(error, E2BIG, "a seccomp filter of %zu instructions", length / sizeof(struct sock_filter));

@@ -157,7 +157,8 @@ static int follow(struct walk *walk, int link, bool *restart)
     return 0;
 }
 
-/* procfs has plain links (self, mounts, net) and magic ones (fd, exe, cwd, root, ns); only the latter read as "/…" or "pipe:[1]". */
+/* procfs has plain links (self, mounts, net) and magic ones (fd, exe, cwd, root, ns); only the latter read as "/…" or
+ * "pipe:[1]". */
 static bool is_magic(int link, const char *text)
 {
     struct statfs filesystem;
@@ -228,7 +229,8 @@ int make_directory_in_root(int root, const char *path, mode_t mode, bool *made, 
     for (size_t parent = 0, end = 0; current[parent] != '\0' || end == 0;) {
         end = parent + strspn(current + parent, "/");
         end += strcspn(current + end, "/");
-        int result = make_component(root, current, parent, end, current[end + strspn(current + end, "/")] == '\0' ? mode : 0755, made);
+        bool is_last = current[end + strspn(current + end, "/")] == '\0';
+        int result = make_component(root, current, parent, end, is_last ? mode : 0755, made);
         if (result == 0) {
             parent = end + strspn(current + end, "/");
             continue;

@@ -22,7 +22,8 @@ int make_directory_in_root(int root, const char *path, mode_t mode, bool *made, 
 /* An O_PATH descriptor of the file, made empty (0644) with its parents when missing. */
 int make_file_in_root(int root, const char *path, struct error *error);
 
-/* The parent directory (O_PATH), made when missing, and the last component. `name` has PATH_MAX bytes. Fails where the last is "." or "..". */
+/* The parent directory (O_PATH), made when missing, and the last component. `name` has PATH_MAX bytes. Fails where the last
+ * is "." or "..". */
 int parent_in_root(int root, const char *path, char *name, struct error *error);
 
 #endif

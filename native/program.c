@@ -8,7 +8,8 @@
 
 static int check_header(const struct program_header *header, size_t size, struct error *error);
 static int check_record(const struct program *program, uint32_t index, uint32_t clone, struct error *error);
-static int check_reference(const struct program *program, uint32_t reference, struct reference_rule rule, char letter, struct error *error);
+static int check_reference(const struct program *program, uint32_t reference, struct reference_rule rule, char letter,
+                           struct error *error);
 static int check_content(const char *bytes, uint32_t length, unsigned char kind, char letter, struct error *error);
 static int check_side(const struct program *program, uint32_t index, uint32_t clone, struct error *error);
 static int find_clone(const struct program *program, uint32_t *clone, struct error *error);
@@ -17,6 +18,7 @@ static int refuse(struct error *error, const struct program *program, uint32_t i
 #define TEXT { REFERENCE_TEXT, false }
 #define MAYBE_TEXT { REFERENCE_TEXT, true }
 #define BYTES { REFERENCE_BYTES, false }
+#define FILTERS { REFERENCE_FILTERS, false }
 #define BLOCK { REFERENCE_BLOCK, false }
 #define MAYBE_BLOCK { REFERENCE_BLOCK, true }
 #define NOTHING { REFERENCE_NONE, true }
@@ -25,7 +27,7 @@ static const struct operation operations[] = {
     [OP_CGROUP_CREATE] = { "cgroup-create", launcher_cgroup_create, NULL, TEXT, NOTHING, NOTHING, NOTHING },
     [OP_CGROUP_WRITE] = { "cgroup-write", launcher_cgroup_write, NULL, TEXT, BYTES, NOTHING, NOTHING },
     [OP_CGROUP_ATTACH] = { "cgroup-attach", launcher_cgroup_attach, child_cgroup_attach, TEXT, NOTHING, NOTHING, NOTHING },
-    [OP_CGROUP_DEVICES] = { "cgroup-devices", launcher_cgroup_devices, NULL, TEXT, { REFERENCE_FILTERS, false }, NOTHING, NOTHING },
+    [OP_CGROUP_DEVICES] = { "cgroup-devices", launcher_cgroup_devices, NULL, TEXT, FILTERS, NOTHING, NOTHING },
     [OP_JOIN] = { "join", launcher_join, NULL, NOTHING, NOTHING, NOTHING, NOTHING },
     [OP_CLONE] = { "clone", NULL, NULL, MAYBE_TEXT, NOTHING, NOTHING, NOTHING },
     [OP_PRLIMIT] = { "prlimit", launcher_prlimit, child_prlimit, NOTHING, NOTHING, NOTHING, NOTHING },
@@ -61,7 +63,7 @@ static const struct operation operations[] = {
     [OP_USER] = { "user", NULL, child_user, { REFERENCE_WORDS, true }, NOTHING, NOTHING, NOTHING },
     [OP_CAPABILITIES] = { "capabilities", NULL, child_capabilities, NOTHING, NOTHING, NOTHING, NOTHING },
     [OP_AMBIENT] = { "ambient", NULL, child_ambient, NOTHING, NOTHING, NOTHING, NOTHING },
-    [OP_SECCOMP] = { "seccomp", NULL, child_seccomp, { REFERENCE_FILTERS, false }, NOTHING, NOTHING, NOTHING },
+    [OP_SECCOMP] = { "seccomp", NULL, child_seccomp, FILTERS, NOTHING, NOTHING, NOTHING },
     [OP_GATE] = { "gate", NULL, child_gate, NOTHING, NOTHING, NOTHING, NOTHING },
     [OP_INIT] = { "init", NULL, child_init, NOTHING, NOTHING, NOTHING, NOTHING },
     [OP_EXEC] = { "exec", NULL, child_exec, BLOCK, MAYBE_BLOCK, NOTHING, NOTHING },
@@ -141,8 +143,10 @@ static int check_record(const struct program *program, uint32_t index, uint32_t 
         return refuse(error, program, index, "unknown operation");
     if (check_side(program, index, clone, error) < 0)
         return -1;
-    if (check_reference(program, record->a, operation->a, 'a', error) < 0 || check_reference(program, record->b, operation->b, 'b', error) < 0 ||
-        check_reference(program, record->c, operation->c, 'c', error) < 0 || check_reference(program, record->d, operation->d, 'd', error) < 0) {
+    if (check_reference(program, record->a, operation->a, 'a', error) < 0 ||
+        check_reference(program, record->b, operation->b, 'b', error) < 0 ||
+        check_reference(program, record->c, operation->c, 'c', error) < 0 ||
+        check_reference(program, record->d, operation->d, 'd', error) < 0) {
         error->op_index = (int)index;
         error->op = record->op;
         return -1;
@@ -171,7 +175,8 @@ static int check_side(const struct program *program, uint32_t index, uint32_t cl
     return 0;
 }
 
-static int check_reference(const struct program *program, uint32_t reference, struct reference_rule rule, char letter, struct error *error)
+static int check_reference(const struct program *program, uint32_t reference, struct reference_rule rule, char letter,
+                           struct error *error)
 {
     const struct program_header *header = (const void *)program->blob;
     uint32_t length;

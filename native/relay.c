@@ -38,14 +38,16 @@ void relay_resize(struct relay *relay)
         ioctl(relay->master, TIOCSWINSZ, &size);
 }
 
-/* A side is read only when there is room, and written only when there is something: nothing spins, nothing is held without bound. */
+/* A side is read only when there is room, and written only when there is something: nothing spins, nothing is held without
+ * bound. */
 void relay_poll(const struct relay *relay, struct pollfd *polled)
 {
     bool has_master = relay->master >= 0;
     bool has_input = !is_empty(&relay->input) || relay->end_of_input_due;
     short master = (short)((is_empty(&relay->output) ? POLLIN : 0) | (has_input ? POLLOUT : 0));
 
-    polled[0] = (struct pollfd){ .fd = has_master && relay->input_open && is_empty(&relay->input) ? STDIN_FILENO : -1, .events = POLLIN };
+    polled[0] = (struct pollfd){ .fd = has_master && relay->input_open && is_empty(&relay->input) ? STDIN_FILENO : -1,
+                                 .events = POLLIN };
     polled[1] = (struct pollfd){ .fd = has_master && master ? relay->master : -1, .events = master };
     polled[2] = (struct pollfd){ .fd = has_master && !is_empty(&relay->output) ? STDOUT_FILENO : -1, .events = POLLOUT };
 }

@@ -1,6 +1,6 @@
 /*
- * A process that enters a container must not offer its own binary to it: /proc/PID/exe is a way to overwrite the file it was started
- * from (CVE-2019-5736). So it runs from a copy in memory that the kernel will let nobody change.
+ * A process that enters a container must not offer its own binary to it: /proc/PID/exe is a way to overwrite the file it was
+ * started from (CVE-2019-5736). So it runs from a copy in memory that the kernel will let nobody change.
  */
 #include "kernel.h"
 #include "launch.h"

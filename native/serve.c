@@ -66,6 +66,8 @@ static int open_serve(struct serve *serve, struct error *error)
     sigaddset(&children, SIGCHLD);
     sigprocmask(SIG_BLOCK, &children, NULL);
     signal(SIGPIPE, SIG_IGN);
+    /* What a killed exec helper leaves comes to us; the machine's PID 1 may be slow to reap it, and its container could not end meanwhile. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0 || loop_open(&serve->loop))
         return fail(error, "signalfd or epoll");

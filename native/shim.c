@@ -1,5 +1,7 @@
 #include "shim.h"
 
+#include "child.h"
+
 #include "report.h"
 #include "scope.h"
 #include "textfile.h"
@@ -18,7 +20,7 @@
 static struct shim the_shim;
 
 static int set_up(struct shim *shim, struct error *error);
-static int detach(const struct shim *shim, struct error *error);
+static int detach(struct shim *shim, struct error *error);
 static int enter_network(struct shim *shim, struct error *error);
 static int open_program(struct shim *shim, struct error *error);
 static void report_to(int report, const struct error *error);
@@ -76,7 +78,7 @@ static void survive_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int detach(const struct shim *shim, struct error *error)
+static int detach(struct shim *shim, struct error *error)
 {
     const char *slash = strrchr(shim->fields.directory, '/');
     char title[64];
@@ -92,6 +94,8 @@ static int detach(const struct shim *shim, struct error *error)
     snprintf(title, sizeof(title), "tscompose-shim %s", slash ? slash + 1 : "");
     title_set(title);
     prctl(PR_SET_NAME, "tscompose-shim", 0, 0, 0);
+    if (read_text(AT_FDCWD, "/proc/self/oom_score_adj", shim->oom_score, sizeof(shim->oom_score)) < 0)
+        shim->oom_score[0] = '\0';
     /* Best effort: lowering it needs CAP_SYS_RESOURCE (proc_pid_oom_score_adj(5)). */
     write_text(AT_FDCWD, "/proc/self/oom_score_adj", "-999");
     return chdir(shim->fields.directory) ? fail(error, "chdir %s", shim->fields.directory) : 0;
@@ -101,8 +105,10 @@ static int open_program(struct shim *shim, struct error *error)
 {
     if (program_open(shim->fields.program, shim->fields.program_length, &shim->program, error))
         return -1;
-    for (uint32_t i = 0; i < shim->program.count; i++)
+    for (uint32_t i = 0; i < shim->program.count; i++) {
         shim->has_gate |= shim->program.records[i].op == OP_GATE;
+        shim->has_oom_score |= shim->program.records[i].op == OP_OOM_SCORE;
+    }
     return 0;
 }
 
@@ -116,8 +122,9 @@ static int enter_network(struct shim *shim, struct error *error)
     shim->host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (shim->host_network < 0)
         return fail(error, "open /proc/self/ns/net");
+    /* Loopback at once: a bind to 127.0.0.11 in a namespace without any route yet gets no address of its own (inet_bind). */
     if (shim->fields.network == 1)
-        return unshare(CLONE_NEWNET) ? fail(error, "new network namespace") : 0;
+        return unshare(CLONE_NEWNET) ? fail(error, "new network namespace") : loopback_up(error);
     wanted = open(shim->fields.namespace_path, O_RDONLY | O_CLOEXEC);
     if (wanted < 0 || setns(wanted, CLONE_NEWNET))
         return fail(error, "network namespace %s", shim->fields.namespace_path);

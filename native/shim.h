@@ -81,6 +81,8 @@ struct shim {
     struct shim_fields fields;
     struct program program;
     bool has_gate;
+    bool has_oom_score;
+    char oom_score[16]; /* what the shim had before it protected itself, for its children */
     int host_network; /* the host's network namespace, -1 when the shim is in it */
     enum phase phase;
     struct status status;

@@ -20,6 +20,7 @@
 #define GRACE_CONFIGURED UINT64_MAX
 
 static void begin_launch(struct shim *shim);
+static void give_back_oom_score(const struct shim *shim);
 static void on_sync(struct watch *watch, uint32_t events);
 static void read_sync(struct shim *shim);
 static void on_end(struct watch *watch, uint32_t events);
@@ -88,12 +89,24 @@ static void begin_launch(struct shim *shim)
         return;
     }
     stdio_close_io(&io);
+    give_back_oom_score(shim);
     stdio_watch(shim);
     fcntl(shim->launched.sync, F_SETFL, O_NONBLOCK);
     shim->sync_watch = (struct watch){.ready = on_sync, .owner = shim};
     shim->pidfd_watch = (struct watch){.ready = on_end, .owner = shim};
     loop_watch(&shim->loop, &shim->sync_watch, shim->launched.sync, EPOLLIN);
     loop_watch(&shim->loop, &shim->pidfd_watch, shim->launched.pidfd, EPOLLIN);
+}
+
+/* The shim's own protection is not the container's. Done while it is on its way to the gate. */
+static void give_back_oom_score(const struct shim *shim)
+{
+    char path[64];
+
+    if (shim->has_oom_score || !shim->oom_score[0])
+        return;
+    snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)shim->launched.pid);
+    write_text(AT_FDCWD, path, shim->oom_score);
 }
 
 static void on_sync(struct watch *watch, uint32_t events)

@@ -1,6 +1,7 @@
 #include "shim.h"
 
 #include "kernel.h"
+#include "textfile.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -87,6 +88,8 @@ static void become_supervisor(const struct shim *shim)
         signal(numbers[i], SIG_DFL);
     if (shim->host_network >= 0 && setns(shim->host_network, CLONE_NEWNET))
         _exit(125);
+    if (shim->oom_score[0])
+        write_text(AT_FDCWD, "/proc/self/oom_score_adj", shim->oom_score);
     setsid();
     if (chdir("/"))
         _exit(125);

@@ -1,6 +1,6 @@
 /*
- * Mutated launch programs against the reader, deterministic by seed: fuzz_program ITERATIONS SEED. Built with the sanitizers; every
- * blob is an exact heap copy, so one byte read too far ends the run. Accepted ones are read through as an executor would.
+ * Mutated launch programs against the reader, deterministic by seed: fuzz_program ITERATIONS SEED. Built with the sanitizers;
+ * every blob is an exact heap copy, so one byte read too far ends the run. Accepted ones are read through as an executor would.
  */
 #include "child.h"
 #include "program_builder.h"
@@ -40,7 +40,8 @@ static void *seed_program(size_t *size)
 
 static void mutate(unsigned char *blob, size_t *size)
 {
-    static const uint32_t interesting[] = { 0, 1, 4, 7, 8, 32, 48, 0x7f, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xfffffff8, 0xffffffff };
+    static const uint32_t interesting[] = { 0, 1, 4, 7, 8, 32, 48, 0x7f, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xfffffff8,
+                                            0xffffffff };
     uint32_t changes = 1 + random32() % 4;
 
     while (changes-- > 0) {
@@ -73,7 +74,8 @@ static unsigned int read_through(const struct program *program)
     unsigned int sum = 0;
 
     for (uint32_t index = 0; index < program->count; index++) {
-        const uint32_t references[] = { program->records[index].a, program->records[index].b, program->records[index].c, program->records[index].d };
+        const uint32_t references[] = { program->records[index].a, program->records[index].b, program->records[index].c,
+                                        program->records[index].d };
         for (size_t which = 0; which < 4; which++) {
             uint32_t length;
             /* Only those that the operation knows were checked; the others nobody reads. */

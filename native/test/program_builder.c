@@ -27,7 +27,8 @@ void builder_add(struct builder *builder, const struct op_input *input)
     struct program_record *record = &builder->records[builder->count++];
     const struct reference_input none = { NULL, 0 };
 
-    *record = (struct program_record){ .op = (uint16_t)input->op, .flags = (uint16_t)input->flags, .x = input->x, .y = input->y, .z = input->z };
+    *record = (struct program_record){ .op = (uint16_t)input->op, .flags = (uint16_t)input->flags, .x = input->x, .y = input->y,
+                                       .z = input->z };
     record->a = add_reference(builder, input->a_bytes, input->a);
     record->b = add_reference(builder, input->b_bytes, input->b);
     record->c = add_reference(builder, none, input->c);
@@ -59,7 +60,8 @@ void *builder_finish(struct builder *builder, size_t *size)
                                      .count = (uint32_t)builder->count, .records = sizeof(header), .data = data };
 
     for (size_t index = 0; index < builder->count; index++) {
-        uint32_t *references[] = { &builder->records[index].a, &builder->records[index].b, &builder->records[index].c, &builder->records[index].d };
+        uint32_t *references[] = { &builder->records[index].a, &builder->records[index].b, &builder->records[index].c,
+                                   &builder->records[index].d };
         for (size_t which = 0; which < 4; which++)
             if (*references[which])
                 *references[which] += data;

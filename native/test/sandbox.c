@@ -52,14 +52,15 @@ void sandbox_open(struct sandbox *sandbox)
     static const char *const root[] = { "bin", "proc", "sys", "dev", "tmp", "etc", "data", NULL };
     char path[512];
 
-    must(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) == 0, "a mount namespace (root is needed)");
+    must(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) == 0,
+         "a mount namespace (root is needed)");
     snprintf(sandbox->base, sizeof(sandbox->base), "/tmp/tscompose-launch-%d", getpid());
     must(mkdir(sandbox->base, 0755) == 0, "mkdir");
     must(mount("tmpfs", sandbox->base, "tmpfs", 0, "mode=755") == 0, "tmpfs");
     snprintf(sandbox->lower, sizeof(sandbox->lower), "%s/lower", sandbox->base);
     snprintf(sandbox->merged, sizeof(sandbox->merged), "%s/merged", sandbox->base);
-    snprintf(sandbox->overlay, sizeof(sandbox->overlay), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work", sandbox->base, sandbox->base,
-             sandbox->base);
+    snprintf(sandbox->overlay, sizeof(sandbox->overlay), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work", sandbox->base,
+             sandbox->base, sandbox->base);
     make_under(sandbox->base, parts);
     make_under(sandbox->lower, root);
     snprintf(path, sizeof(path), "%s/bin/helper", sandbox->lower);
@@ -76,8 +77,9 @@ __attribute__((destructor)) static void remove_base(void)
         rmdir(path);
 }
 
-#define ALL_NAMESPACES                                                                                                                          \
-    (KERNEL_CLONE_NEWNS | KERNEL_CLONE_NEWPID | KERNEL_CLONE_NEWUTS | KERNEL_CLONE_NEWIPC | KERNEL_CLONE_NEWNET | KERNEL_CLONE_NEWCGROUP)
+#define ALL_NAMESPACES \
+    (KERNEL_CLONE_NEWNS | KERNEL_CLONE_NEWPID | KERNEL_CLONE_NEWUTS | KERNEL_CLONE_NEWIPC | KERNEL_CLONE_NEWNET | \
+     KERNEL_CLONE_NEWCGROUP)
 
 void add_root(struct builder *builder, const struct sandbox *sandbox)
 {
@@ -85,10 +87,11 @@ void add_root(struct builder *builder, const struct sandbox *sandbox)
     ADD(builder, .op = OP_ROOT_PROPAGATION, .x = MS_SLAVE | MS_REC);
     ADD(builder, .op = OP_ROOTFS, .a = sandbox->merged, .b = sandbox->overlay);
     ADD(builder, .op = OP_MOUNT, .a = "proc", .b = "/proc", .c = "proc", .x = MS_NOSUID | MS_NODEV | MS_NOEXEC);
-    ADD(builder, .op = OP_MOUNT, .a = "tmpfs", .b = "/dev", .c = "tmpfs", .d = "mode=755,size=65536k", .x = MS_NOSUID | MS_STRICTATIME);
+    ADD(builder, .op = OP_MOUNT, .a = "tmpfs", .b = "/dev", .c = "tmpfs", .d = "mode=755,size=65536k",
+        .x = MS_NOSUID | MS_STRICTATIME);
     ADD(builder, .op = OP_MKNOD, .b = "/dev/null", .x = S_IFCHR | 0666, .y = 1ull << 32 | 3);
-    ADD(builder, .op = OP_MOUNT, .flags = OP_MAKE_DIR, .a = "devpts", .b = "/dev/pts", .c = "devpts", .d = "newinstance,ptmxmode=0666,mode=0620",
-        .x = MS_NOSUID | MS_NOEXEC);
+    ADD(builder, .op = OP_MOUNT, .flags = OP_MAKE_DIR, .a = "devpts", .b = "/dev/pts", .c = "devpts",
+        .d = "newinstance,ptmxmode=0666,mode=0620", .x = MS_NOSUID | MS_NOEXEC);
 }
 
 void add_helper(struct builder *builder, const char *const *argv)

@@ -20,7 +20,8 @@ struct outcome {
     int console;         /* master, or -1 */
 };
 
-/* lower/bin/helper and a few directories, on a tmpfs in a mount namespace of this process's own: all goes when the process does. */
+/* lower/bin/helper and a few directories, on a tmpfs in a mount namespace of this process's own: all goes when the process
+ * does. */
 void sandbox_open(struct sandbox *sandbox);
 
 /* CLONE with all namespaces, an overlay root, /proc, a /dev with null and pts, not yet pivoted. */

@@ -27,7 +27,8 @@ static bool find_hierarchy(const char *controller, char *path, size_t size)
     bool found = false;
 
     for (struct mntent *entry; mounts && !found && (entry = getmntent(mounts)) != NULL;) {
-        found = controller ? strcmp(entry->mnt_type, "cgroup") == 0 && hasmntopt(entry, controller) != NULL : strcmp(entry->mnt_type, "cgroup2") == 0;
+        found = strcmp(entry->mnt_type, controller ? "cgroup" : "cgroup2") == 0 &&
+                (controller == NULL || hasmntopt(entry, controller) != NULL);
         if (found)
             snprintf(path, size, "%s", entry->mnt_dir);
     }
@@ -110,7 +111,8 @@ static void test_missing_cgroup(void)
     ADD(&builder, .op = OP_PIVOT);
     add_helper(&builder, argv);
     run_program(&builder, &outcome);
-    ok(outcome.failed && outcome.error.op == OP_CGROUP_ATTACH && outcome.error.number == ENOENT, "a cgroup that is not there is named");
+    ok(outcome.failed && outcome.error.op == OP_CGROUP_ATTACH && outcome.error.number == ENOENT,
+       "a cgroup that is not there is named");
 }
 
 static void test_clone_into(void)
@@ -185,7 +187,8 @@ static void test_devices(void)
     ok(cgroup_create(directory, false, &error) == 0, "a cgroup for devices");
     ok(cgroup_set_devices(directory, deny, sizeof(deny), &error) == 0, "a program that denies all is attached");
     ok(opens_null_in(directory) == 1, "and holds");
-    ok(cgroup_set_devices(directory, allow, sizeof(allow), &error) == 0 && attached_programs(directory) == 1, "the next one takes its place");
+    ok(cgroup_set_devices(directory, allow, sizeof(allow), &error) == 0 && attached_programs(directory) == 1,
+       "the next one takes its place");
     ok(opens_null_in(directory) == 0, "and holds");
     ok(cgroup_set_devices(directory, "\377\377\377\377\377\377\377\377", 8, &error) < 0, "what is no program is refused");
     ok(rmdir(directory) == 0, "and the cgroup is gone");

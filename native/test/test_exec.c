@@ -123,7 +123,8 @@ static void test_codes(void)
         { "exit code 0", { "helper", "exit", "0" }, false, 0, "" },
         { "exit code 7", { "helper", "exit", "7" }, false, 7, "" },
         { "death by signal", { "helper", "die", "9" }, true, 137, "" },
-        { "a command that is not there", { "nosuch" }, false, 127, "70 9 2 exec nosuch, not found in PATH: No such file or directory\n" },
+        { "a command that is not there", { "nosuch" }, false, 127,
+          "70 9 2 exec nosuch, not found in PATH: No such file or directory\n" },
         { "a directory", { "/bin" }, false, 126, "70 9 13 exec /bin: Permission denied\n" },
     };
 
@@ -214,10 +215,12 @@ static void test_terminal(void)
         usleep(5000);
     }
     ok((during.c_lflag & (ICANON | ECHO | ISIG)) == 0, "exec: our terminal is raw while the container has one");
-    ok(write(master, "hello\n", 6) == 6 && wait_for_text(master, text, sizeof(text), "got hello"), "exec: keys go in and output comes out");
+    ok(write(master, "hello\n", 6) == 6 && wait_for_text(master, text, sizeof(text), "got hello"),
+       "exec: keys go in and output comes out");
     ok(write(master, "\004", 1) == 1 && finish(&run) == 5, "exec: Ctrl-D ends the program, whose code is passed on");
     tcgetattr(slave, &after);
-    ok(after.c_lflag == before.c_lflag && after.c_iflag == before.c_iflag && after.c_oflag == before.c_oflag, "exec: our terminal is put back");
+    ok(after.c_lflag == before.c_lflag && after.c_iflag == before.c_iflag && after.c_oflag == before.c_oflag,
+       "exec: our terminal is put back");
 }
 
 int main(void)

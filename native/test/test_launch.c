@@ -53,10 +53,12 @@ static const struct sock_filter deny_mkdir[] = {
 static const struct launch_case cases[] = {
     { .name = "exit code 0", .argv = { HELPER, "exit", "0" }, .code = 0 },
     { .name = "exit code 7", .argv = { HELPER, "exit", "7" }, .code = 7 },
-    { .name = "death by SIGKILL of a non-init is not ours: PID 1 ignores its own SIGTERM", .argv = { HELPER, "die", "15" }, .code = 1 },
+    { .name = "death by SIGKILL of a non-init is not ours: PID 1 ignores its own SIGTERM", .argv = { HELPER, "die", "15" },
+      .code = 1 },
     { .name = "PATH of the environment finds the command", .argv = { "helper", "exit", "4" }, .code = 4 },
     { .name = "a command that is not there", .argv = { "nosuch" }, .code = 127, .failing_op = OP_EXEC, .failing_errno = ENOENT },
-    { .name = "a path that is not there", .argv = { "/bin/nosuch" }, .code = 127, .failing_op = OP_EXEC, .failing_errno = ENOENT },
+    { .name = "a path that is not there", .argv = { "/bin/nosuch" }, .code = 127, .failing_op = OP_EXEC,
+      .failing_errno = ENOENT },
     { .name = "a directory as command", .argv = { "/bin" }, .code = 126, .failing_op = OP_EXEC, .failing_errno = EACCES },
     { .name = "a file that is not executable",
       .before = { { .op = OP_WRITE_FILE, .a = "x", .b = "/bin/plain", .x = 0644 } },
@@ -118,7 +120,8 @@ static const struct launch_case cases[] = {
       .argv = { HELPER, "stat", "/mode" }, .prints = "41751 5:6" },
     { .name = "a device node is what was asked for", .argv = { HELPER, "stat", "/dev/null" }, .prints = "20666 0:0 103" },
     { .name = "a node in the place of something else is refused",
-      .before = { { .op = OP_SYMLINK, .a = "/etc", .b = "/dev/zero" }, { .op = OP_MKNOD, .b = "/dev/zero", .x = S_IFCHR | 0666, .y = 1ull << 32 | 5 } },
+      .before = { { .op = OP_SYMLINK, .a = "/etc", .b = "/dev/zero" },
+                  { .op = OP_MKNOD, .b = "/dev/zero", .x = S_IFCHR | 0666, .y = 1ull << 32 | 5 } },
       .argv = { HELPER, "exit", "0" }, .code = 125, .failing_op = OP_MKNOD, .failing_errno = EEXIST },
     { .name = "a file is written with mode and owner, over a symlink",
       .before = { { .op = OP_SYMLINK, .a = "/etc/passwd", .b = "/data/file" },
@@ -128,7 +131,8 @@ static const struct launch_case cases[] = {
       .before = { { .op = OP_WRITE_FILE, .a = "content\n", .b = "/made/up/file", .x = 0644 } },
       .argv = { HELPER, "cat", "/made/up/file" }, .prints = "content\n" },
     { .name = "a masked file is the null device",
-      .after = { { .op = OP_MASK, .b = "/proc/meminfo" }, { .op = OP_MASK, .b = "/proc/timer_list" }, { .op = OP_MASK, .b = "/proc/uptime" } },
+      .after = { { .op = OP_MASK, .b = "/proc/meminfo" }, { .op = OP_MASK, .b = "/proc/timer_list" },
+                 { .op = OP_MASK, .b = "/proc/uptime" } },
       .argv = { HELPER, "stat", "/proc/uptime" }, .prints = "20666 0:0 103" },
     { .name = "a masked directory is empty",
       .after = { { .op = OP_MASK, .b = "/proc/irq" }, { .op = OP_MASK, .b = "/bin/../proc/bus" } },
@@ -178,9 +182,11 @@ static const struct launch_case cases[] = {
     { .name = "root keeps what is given, and nothing is inheritable",
       .after = { { .op = OP_BOUNDING, .x = 0x400 }, { .op = OP_USER }, { .op = OP_CAPABILITIES, .x = 0x400, .y = 0x400 } },
       .argv = { HELPER, "status", "Cap" },
-      .prints = "CapInh:\t0000000000000000\nCapPrm:\t0000000000000400\nCapEff:\t0000000000000400\nCapBnd:\t0000000000000400\nCapAmb:\t0000000000000000" },
+      .prints = "CapInh:\t0000000000000000\nCapPrm:\t0000000000000400\nCapEff:\t0000000000000400\n"
+                "CapBnd:\t0000000000000400\nCapAmb:\t0000000000000000" },
     { .name = "ambient capabilities reach a user",
-      .after = { { .op = OP_BOUNDING, .x = 0x400 }, { .op = OP_USER, .x = 9, .y = 9 }, { .op = OP_CAPABILITIES, .x = 0x400, .y = 0x400, .z = 0x400 },
+      .after = { { .op = OP_BOUNDING, .x = 0x400 }, { .op = OP_USER, .x = 9, .y = 9 },
+                 { .op = OP_CAPABILITIES, .x = 0x400, .y = 0x400, .z = 0x400 },
                  { .op = OP_AMBIENT, .x = 0x400 } },
       .argv = { HELPER, "status", "CapEff" }, .prints = "0000000000000400" },
     { .name = "a capability that cannot be had is left out",
@@ -204,7 +210,8 @@ static const struct launch_case cases[] = {
     { .name = "the OOM score from the parent",
       .before = { { .op = OP_OOM_SCORE, .flags = OP_PARENT, .x = 321 } },
       .argv = { HELPER, "cat", "/proc/self/oom_score_adj" }, .prints = "321" },
-    { .name = "a session keyring", .after = { { .op = OP_KEYRING, .a = "box" } }, .argv = { HELPER, "cat", "/proc/keys" }, .prints = "box" },
+    { .name = "a session keyring", .after = { { .op = OP_KEYRING, .a = "box" } }, .argv = { HELPER, "cat", "/proc/keys" },
+      .prints = "box" },
     { .name = "init passes an exit code on",
       .after = { { .op = OP_INIT } }, .argv = { HELPER, "exit", "7" }, .code = 7 },
     { .name = "init passes a death by signal on",
@@ -213,8 +220,10 @@ static const struct launch_case cases[] = {
       .after = { { .op = OP_INIT } }, .argv = { HELPER, "where" }, .prints = "pid 2" },
     { .name = "a command that is not there, below init",
       .after = { { .op = OP_INIT } }, .argv = { "nosuch" }, .code = 127, .failing_op = OP_EXEC, .failing_errno = ENOENT },
-    { .name = "no descriptor but 0, 1, 2 below init", .after = { { .op = OP_INIT } }, .argv = { HELPER, "fds" }, .prints = "0 1 2 \n" },
-    { .name = "no signal ignored or blocked below init", .after = { { .op = OP_INIT } }, .argv = { HELPER, "signals" }, .prints = "0 odd" },
+    { .name = "no descriptor but 0, 1, 2 below init", .after = { { .op = OP_INIT } }, .argv = { HELPER, "fds" },
+      .prints = "0 1 2 \n" },
+    { .name = "no signal ignored or blocked below init", .after = { { .op = OP_INIT } }, .argv = { HELPER, "signals" },
+      .prints = "0 odd" },
     { .name = "a terminal of its own",
       .before = { { .op = OP_CONSOLE, .x = 33, .y = 99 } },
       .argv = { HELPER, "tty" }, .prints = "tty 1 size 33x99 leader 1 console 1" },
@@ -222,7 +231,8 @@ static const struct launch_case cases[] = {
       .after = { { .op = OP_CONSOLE, .x = 33, .y = 99 } },
       .argv = { HELPER, "tty" }, .prints = "tty 1 size 33x99 leader 1 console 1" },
     { .name = "a terminal without devpts is refused",
-      .before = { { .op = OP_MOUNT, .b = "/dev/pts", .c = "tmpfs" }, { .op = OP_WRITE_FILE, .a = "", .b = "/dev/pts/ptmx", .x = 0666 },
+      .before = { { .op = OP_MOUNT, .b = "/dev/pts", .c = "tmpfs" },
+                  { .op = OP_WRITE_FILE, .a = "", .b = "/dev/pts/ptmx", .x = 0666 },
                   { .op = OP_CONSOLE } },
       .argv = { HELPER, "tty" }, .code = 125, .failing_op = OP_CONSOLE, .failing_errno = EPERM },
     { .name = "recursive mount attributes",
@@ -269,11 +279,12 @@ static void test_cases(void)
         bool good = outcome.code == row->code && outcome.failed == (row->failing_op != 0) &&
                     (row->prints == NULL || strstr(outcome.output, row->prints) != NULL);
         if (row->failing_op)
-            good = good && outcome.error.op == row->failing_op && outcome.error.number == row->failing_errno && outcome.error.op_index == (int)failing;
+            good = good && outcome.error.op == row->failing_op && outcome.error.number == row->failing_errno &&
+                   outcome.error.op_index == (int)failing;
         ok(good, "%s", row->name);
         if (!good)
-            note("code %d, output '%.200s', failed %d: op %d record %d errno %d %s", outcome.code, outcome.output, outcome.failed, outcome.error.op,
-                 outcome.error.op_index, outcome.error.number, outcome.failed ? outcome.error.text : "");
+            note("code %d, output '%.200s', failed %d: op %d record %d errno %d %s", outcome.code, outcome.output, outcome.failed,
+                 outcome.error.op, outcome.error.op_index, outcome.error.number, outcome.failed ? outcome.error.text : "");
     }
 }
 
@@ -305,10 +316,12 @@ static void test_gate(void)
     ADD(&builder, .op = OP_PIVOT);
     add_helper(&builder, argv);
     bool started = start(&builder, &launched, -1, &blob);
-    ok(started && launch_read(launched.sync, &message, &error) == 0 && message.kind == LAUNCH_READY, "the child stops at the gate");
+    ok(started && launch_read(launched.sync, &message, &error) == 0 && message.kind == LAUNCH_READY,
+       "the child stops at the gate");
     struct pollfd polled = { .fd = launched.pidfd, .events = POLLIN };
     ok(poll(&polled, 1, 50) == 0, "and stays there");
-    ok(launch_release(launched.sync, &error) == 0 && launch_read(launched.sync, &message, &error) == 0 && message.kind == LAUNCH_DONE,
+    ok(launch_release(launched.sync, &error) == 0 && launch_read(launched.sync, &message, &error) == 0 &&
+       message.kind == LAUNCH_DONE,
        "released, the socket ends with execve");
     ok(end_of(launched.pidfd) == 9, "and the program runs");
     close(launched.pidfd);
@@ -451,7 +464,8 @@ static void test_join(void)
     if (joiner == 0) {
         struct builder inside = { .count = 0 };
         struct outcome outcome;
-        uint64_t all = KERNEL_CLONE_NEWNS | KERNEL_CLONE_NEWPID | KERNEL_CLONE_NEWUTS | KERNEL_CLONE_NEWIPC | KERNEL_CLONE_NEWNET | KERNEL_CLONE_NEWCGROUP;
+        uint64_t all = KERNEL_CLONE_NEWNS | KERNEL_CLONE_NEWPID | KERNEL_CLONE_NEWUTS | KERNEL_CLONE_NEWIPC |
+                       KERNEL_CLONE_NEWNET | KERNEL_CLONE_NEWCGROUP;
         ADD(&inside, .op = OP_JOIN, .x = (uint64_t)launched.pid, .z = all);
         ADD(&inside, .op = OP_CLONE);
         ADD(&inside, .op = OP_PRLIMIT, .flags = OP_PARENT, .x = RLIMIT_NOFILE, .y = 64, .z = 64);
@@ -477,7 +491,8 @@ static void test_join(void)
     ADD(&stale, .op = OP_CLONE);
     ADD(&stale, .op = OP_EXEC, .a_bytes = block_of(asking));
     run_program(&stale, &outcome);
-    ok(outcome.failed && outcome.error.op == OP_JOIN && outcome.error.number == ESRCH, "a process with another start time is not joined");
+    ok(outcome.failed && outcome.error.op == OP_JOIN && outcome.error.number == ESRCH,
+       "a process with another start time is not joined");
     kernel_pidfd_send_signal(launched.pidfd, SIGKILL);
     ok(end_of(launched.pidfd) == 137, "the container ends");
     close(launched.pidfd);
@@ -492,6 +507,7 @@ static void test_user_namespace(void)
     static const char *const argv[] = { HELPER, "cat", "/proc/self/uid_map", NULL };
     struct builder builder = { .count = 0 };
     struct outcome outcome;
+    char path[128];
 
     ADD(&builder, .op = OP_CLONE, .x = KERNEL_CLONE_NEWUSER | KERNEL_CLONE_NEWNS | KERNEL_CLONE_NEWPID);
     ADD(&builder, .op = OP_ID_MAPS, .flags = OP_PARENT, .a = "0 100000 65536\n", .b = "0 100000 65536\n", .x = 1);
@@ -503,10 +519,8 @@ static void test_user_namespace(void)
     ADD(&builder, .op = OP_MASK, .b = "/proc/meminfo");
     ADD(&builder, .op = OP_USER);
     add_helper(&builder, argv);
-    chown(sandbox.lower, 100000, 100000);
-    char path[128];
     snprintf(path, sizeof(path), "%s/tmp", sandbox.lower);
-    chown(path, 100000, 100000);
+    ok(chown(sandbox.lower, 100000, 100000) == 0 && chown(path, 100000, 100000) == 0, "a root that belongs to the user namespace");
     run_program(&builder, &outcome);
     ok(outcome.code == 0 && strstr(outcome.output, "100000"), "a container in a user namespace");
     if (outcome.code)
@@ -527,7 +541,8 @@ static void test_many_layers(void)
     for (int layer = 0; layer < 40; layer++) {
         snprintf(path, sizeof(path), "%s/%0100d%s", sandbox.base, layer, layer == 39 ? ",a:b" : "");
         mkdir(path, 0755);
-        used += (size_t)snprintf(options + used, sizeof(options) - used, "%s/%0100d%s:", sandbox.base, layer, layer == 39 ? "\\,a\\:b" : "");
+        used += (size_t)snprintf(options + used, sizeof(options) - used, "%s/%0100d%s:", sandbox.base, layer,
+                                 layer == 39 ? "\\,a\\:b" : "");
         snprintf(path + strlen(path), sizeof(path) - strlen(path), "/layer-%d", layer);
         mkdir(path, 0711);
     }
@@ -563,7 +578,8 @@ static int by_value(const void *left, const void *right)
 static void test_speed(void)
 {
     static const char *const argv[] = { HELPER, "exit", "0", NULL };
-    static const char *const masks[] = { "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/acpi", "/proc/scsi", "/sys/firmware" };
+    static const char *const masks[] = { "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/acpi", "/proc/scsi",
+                                         "/sys/firmware" };
     static const char *const frozen[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger" };
     uint64_t times[21];
 

@@ -87,7 +87,8 @@ static void test_resolution(int root)
             errno = 0;
             scope_fd int fd = ways[way](root, cases[row].path, O_PATH | cases[row].flags);
             int number = fd < 0 ? errno : 0;
-            bool good = cases[row].expected ? fd >= 0 && found_at(fd, cases[row].expected) : fd < 0 && number == cases[row].number;
+            bool good = cases[row].expected ? fd >= 0 && found_at(fd, cases[row].expected)
+                                            : fd < 0 && number == cases[row].number;
             ok(good, "%s: \"%s\"%s", names[way], cases[row].path, cases[row].flags & O_NOFOLLOW ? ", not followed" : "");
             if (!good)
                 note("descriptor %d, errno %d", fd, number);
@@ -130,7 +131,8 @@ static void test_making(int root)
         if (!good)
             note("descriptor %d, %s", fd, fd < 0 ? error.text : "");
     }
-    ok(access("/tmp/tscompose-escape", F_OK) < 0 && access("/nowhere", F_OK) < 0 && access("/outside", F_OK) < 0, "nothing was made outside");
+    ok(access("/tmp/tscompose-escape", F_OK) < 0 && access("/nowhere", F_OK) < 0 && access("/outside", F_OK) < 0,
+       "nothing was made outside");
 }
 
 static void test_depth(int root)

@@ -157,7 +157,8 @@ static void test_error_place(void)
     void *blob = good(&size);
 
     put32(blob, RECORD(3) + 8, 4);
-    ok(program_open(blob, size, &program, &error) < 0 && error.op_index == 3 && error.op == OP_HOSTNAME, "a refusal names the record");
+    ok(program_open(blob, size, &program, &error) < 0 && error.op_index == 3 && error.op == OP_HOSTNAME,
+       "a refusal names the record");
     free(blob);
 }
 
@@ -166,12 +167,14 @@ static void test_exit_codes(void)
     static const struct {
         int op, number, code;
     } rows[] = {
-        { OP_EXEC, 2 /* ENOENT */, 127 }, { OP_EXEC, 13 /* EACCES */, 126 }, { OP_EXEC, 8 /* ENOEXEC */, 126 }, { OP_MOUNT, 2, 125 }, { 0, 22, 125 },
+        { OP_EXEC, 2 /* ENOENT */, 127 }, { OP_EXEC, 13 /* EACCES */, 126 }, { OP_EXEC, 8 /* ENOEXEC */, 126 },
+        { OP_MOUNT, 2, 125 }, { 0, 22, 125 },
     };
 
     for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
         struct error error = { .op = rows[row].op, .number = rows[row].number };
-        ok(launch_exit_code(&error) == rows[row].code, "operation %d failing with %d ends with %d", rows[row].op, rows[row].number, rows[row].code);
+        ok(launch_exit_code(&error) == rows[row].code, "operation %d failing with %d ends with %d", rows[row].op,
+           rows[row].number, rows[row].code);
     }
 }
 

@@ -7,7 +7,13 @@ import { version } from './version.ts';
 
 /** What the user asked for. */
 export type Wish =
-  | { readonly kind: 'run'; readonly globals: Globals; readonly spec: CommandSpec; readonly operands: readonly string[]; readonly flags: never }
+  | {
+      readonly kind: 'run';
+      readonly globals: Globals;
+      readonly spec: CommandSpec;
+      readonly operands: readonly string[];
+      readonly flags: never;
+    }
   /** Help or a version was shown, or a usage error told. */
   | { readonly kind: 'done'; readonly exitCode: number };
 
@@ -15,8 +21,19 @@ export type Wish =
 export async function parseArguments(argv: readonly string[], around: Surroundings): Promise<Wish> {
   let wish: Wish = { kind: 'done', exitCode: 0 };
   const program = buildProgram(around, (spec, command) => {
-    wish = { kind: 'run', globals: globalsOf(program, command, around), spec, operands: command.args, flags: command.opts<never>() };
+    wish = {
+      kind: 'run',
+      globals: globalsOf(program, command, around),
+      spec,
+      operands: command.args,
+      flags: command.opts<never>(),
+    };
   });
+  // `tscompose` alone shows its help, as docker compose does.
+  if (argv.length === 0) {
+    program.outputHelp();
+    return wish;
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -37,20 +54,10 @@ function buildProgram(around: Surroundings, onCommand: (spec: CommandSpec, comma
     .showSuggestionAfterError(true)
     .configureOutput({ writeOut: (text) => around.stdout.write(text), writeErr: (text) => around.stderr.write(text) })
     .addHelpText('after', '\nExample:\n  tscompose up -d --wait && tscompose ps\n')
-    .exitOverride()
-    .action(() => {
-      // `tscompose` alone shows its help, as docker compose does; an unknown word is an unknown command.
-      if (program.args.length > 0) program.error(unknownCommand(program.args[0] as string));
-      program.outputHelp();
-    });
+    .exitOverride();
   for (const flag of globalFlags) program.addOption(toOption(flag));
   for (const spec of commandTable) addCommand(program, spec, onCommand);
   return program;
-}
-
-function unknownCommand(word: string): string {
-  const near = commandTable.map((spec) => spec.name).find((name) => name.startsWith(word) || word.startsWith(name));
-  return `error: unknown command '${word}'${near === undefined ? '' : `\n(Did you mean ${near}?)`}`;
 }
 
 function addCommand(program: Command, spec: CommandSpec, onCommand: (spec: CommandSpec, command: Command) => void): void {
@@ -64,7 +71,9 @@ function addCommand(program: Command, spec: CommandSpec, onCommand: (spec: Comma
 }
 
 /** These may stand before or after the command. */
-const everywhere: readonly FlagSpec[] = [{ flags: '--dry-run', about: 'Show what would be done, and do nothing', kind: 'switch' }];
+const everywhere: readonly FlagSpec[] = [
+  { flags: '--dry-run', about: 'Show what would be done, and do nothing', kind: 'switch' },
+];
 
 const globalFlags: readonly FlagSpec[] = [
   { flags: '-f, --file <path>', about: 'Compose file; may be given several times', kind: 'list' },
@@ -73,7 +82,12 @@ const globalFlags: readonly FlagSpec[] = [
   { flags: '--env-file <path>', about: 'File of variables instead of .env; may be given several times', kind: 'list' },
   { flags: '--project-directory <path>', about: 'What relative paths are relative to', kind: 'text' },
   { flags: '--ansi <when>', about: 'Colours: never, always or auto', kind: 'choice', choices: ['never', 'always', 'auto'] },
-  { flags: '--progress <kind>', about: 'Progress: auto, tty, plain, json or quiet', kind: 'choice', choices: ['auto', 'tty', 'plain', 'json', 'quiet', 'none'] },
+  {
+    flags: '--progress <kind>',
+    about: 'Progress: auto, tty, plain, json or quiet',
+    kind: 'choice',
+    choices: ['auto', 'tty', 'plain', 'json', 'quiet', 'none'],
+  },
   { flags: '--parallel <number>', about: 'Most steps at the same time; -1 is without bound', kind: 'integer' },
   { flags: '--dry-run', about: 'Show what would be done, and do nothing', kind: 'switch' },
   { flags: '--all-resources', about: 'Include what no service uses', kind: 'switch' },
@@ -122,7 +136,9 @@ interface RawGlobals {
 function globalsOf(program: Command, command: Command, { env }: Surroundings): Globals {
   const raw = program.opts<RawGlobals>();
   return {
-    file: raw.file, profile: raw.profile, envFile: raw.envFile,
+    file: raw.file,
+    profile: raw.profile,
+    envFile: raw.envFile,
     ansi: ansiOf(raw.ansi, env['COMPOSE_ANSI']),
     progress: raw.progress ?? env['COMPOSE_PROGRESS'] ?? 'auto',
     parallel: raw.parallel ?? Number(env['COMPOSE_PARALLEL_LIMIT'] ?? -1),

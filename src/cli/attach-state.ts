@@ -66,7 +66,11 @@ function without(ids: ReadonlySet<string>, id: string): ReadonlySet<string> {
 }
 
 /** After a look at everything: what is seen beats what events told, of which some may have been missed. */
-export function afterLook(state: AttachState, containers: readonly ObservedContainer[], rules: AttachRules): { state: AttachState; follow: readonly ObservedContainer[] } {
+export function afterLook(
+  state: AttachState,
+  containers: readonly ObservedContainer[],
+  rules: AttachRules,
+): { state: AttachState; follow: readonly ObservedContainer[] } {
   const attached = containers.filter((container) => !container.oneOff && rules.isAttached(container.service));
   const running = attached.filter(({ state: containerState }) => containerState !== 'created' && containerState !== 'exited');
   return { state: { ...state, live: new Set(running.map((container) => container.id)) }, follow: running };

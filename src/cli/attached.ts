@@ -12,13 +12,19 @@ import { followLogs, type LogFollower } from './log-follower.ts';
 import { logFormatter } from './output/log-lines.ts';
 import { plainTeller } from './output/progress.ts';
 import { type LoadedProject, openSupervisor, shortName } from './project.ts';
+import { callAll } from './surroundings.ts';
 
 /** Output that comes while live progress is on the screen waits this long at most, in milliseconds. */
 const HOLD_MS = 1500;
 const INTERRUPTED = 130;
 
 /** @returns the exit status; 130 after Ctrl-C or SIGTERM */
-export async function upAttached(invocation: Invocation, loaded: LoadedProject, options: UpOptions, flags: UpCommandFlags): Promise<number> {
+export async function upAttached(
+  invocation: Invocation,
+  loaded: LoadedProject,
+  options: UpOptions,
+  flags: UpCommandFlags,
+): Promise<number> {
   const rules = attachRules(loaded, options, flags);
   const screen = createScreen(invocation, loaded, flags);
   const watching = flags.watch === true ? await beginWatching(invocation, loaded, options) : undefined;
@@ -31,7 +37,11 @@ export async function upAttached(invocation: Invocation, loaded: LoadedProject, 
   }
 }
 
-async function beginWatching(invocation: Invocation, loaded: LoadedProject, options: UpOptions): Promise<{ stop(): Promise<void> }> {
+async function beginWatching(
+  invocation: Invocation,
+  loaded: LoadedProject,
+  options: UpOptions,
+): Promise<{ stop(): Promise<void> }> {
   const { startWatching } = await import('./commands/watch.ts');
   return startWatching(invocation, loaded, { services: options.services, quiet: false });
 }
@@ -40,20 +50,38 @@ async function beginWatching(invocation: Invocation, loaded: LoadedProject, opti
 function attachRules({ project }: LoadedProject, options: UpOptions, flags: UpCommandFlags): AttachRules {
   const known = project.services.map((service) => service.name);
   const named = flags.attach.map((name) => name.replace(/^!/, ''));
-  const unknown = [...named, ...(flags.exitCodeFrom === undefined ? [] : [flags.exitCodeFrom])].find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new TscomposeError('NO_SUCH_SERVICE', `no such service: ${unknown}`, { service: unknown, hint: `services: ${known.join(', ')}` });
+  const unknown = [...named, ...(flags.exitCodeFrom === undefined ? [] : [flags.exitCodeFrom])].find(
+    (name) => !known.includes(name),
+  );
+  if (unknown !== undefined)
+    throw new TscomposeError('NO_SUCH_SERVICE', `no such service: ${unknown}`, {
+      service: unknown,
+      hint: `services: ${known.join(', ')}`,
+    });
   const attached = attachedServices(project.services, options.services, flags);
   return {
     isAttached: (service) => attached.has(service),
-    abortOn: flags.abortOnContainerExit === true || flags.exitCodeFrom !== undefined ? 'exit' : flags.abortOnContainerFailure === true ? 'failure' : 'never',
+    abortOn:
+      flags.abortOnContainerExit === true || flags.exitCodeFrom !== undefined
+        ? 'exit'
+        : flags.abortOnContainerFailure === true
+          ? 'failure'
+          : 'never',
     ...(flags.exitCodeFrom !== undefined && { exitCodeFrom: flags.exitCodeFrom }),
   };
 }
 
-export function attachedServices(services: readonly Service[], named: readonly string[], flags: Pick<UpCommandFlags, 'attach' | 'attachDependencies'>): ReadonlySet<string> {
+export function attachedServices(
+  services: readonly Service[],
+  named: readonly string[],
+  flags: Pick<UpCommandFlags, 'attach' | 'attachDependencies'>,
+): ReadonlySet<string> {
   const only = flags.attach.filter((name) => !name.startsWith('!'));
   const never = flags.attach.filter((name) => name.startsWith('!')).map((name) => name.slice(1));
-  const asked = named.length === 0 || flags.attachDependencies === true ? services.filter((service) => service.attach).map((service) => service.name) : named;
+  const asked =
+    named.length === 0 || flags.attachDependencies === true
+      ? services.filter((service) => service.attach).map((service) => service.name)
+      : named;
   return new Set((only.length > 0 ? only : asked).filter((name) => !never.includes(name)));
 }
 
@@ -81,12 +109,15 @@ function createScreen(invocation: Invocation, { project }: LoadedProject, flags:
     for (const text of texts) around.stdout.write(text);
   };
   const print = (text: string): void => {
-    if (!held) return around.stdout.write(text);
-    held.push(text);
-    timer ??= setTimeout(() => void release(), HOLD_MS);
+    if (held) {
+      held.push(text);
+      timer ??= setTimeout(() => void release(), HOLD_MS);
+    } else around.stdout.write(text);
   };
   const formatter = logFormatter({
-    prefix: flags.logPrefix !== false, timestamps: flags.timestamps === true, isTerminal: around.stdout.isTTY,
+    prefix: flags.logPrefix !== false,
+    timestamps: flags.timestamps === true,
+    isTerminal: around.stdout.isTTY,
     paint: flags.color === false ? (_colour, text) => text : paintOut,
   });
   return {
@@ -132,7 +163,10 @@ function createSession(invocation: Invocation, { project, secrets }: LoadedProje
     if (ended) settled.push(tellEnd(change, ended));
     consider();
   };
-  const tellEnd = async (change: ContainerChange, { exitCode, willRestart }: { exitCode: number; willRestart: boolean }): Promise<void> => {
+  const tellEnd = async (
+    change: ContainerChange,
+    { exitCode, willRestart }: { exitCode: number; willRestart: boolean },
+  ): Promise<void> => {
     await screen.follower.drain(change.id, !willRestart);
     screen.say(`${shortName(change, project.name)} exited with code ${exitCode}${willRestart ? ' (restarting)' : ''}`);
   };
@@ -150,7 +184,15 @@ function createSession(invocation: Invocation, { project, secrets }: LoadedProje
       const killer = await openSupervisor(invocation, project.name);
       await killer.call('kill', { services: names, signal: 'SIGKILL', removeOrphans: false }).finally(() => killer.close());
     });
-    const tell = plainTeller({ mode: 'plain', output: invocation.around.stderr, paint: invocation.paintErr, cwd: invocation.around.cwd, dryRun: false, command: 'stop', now: invocation.around.now });
+    const tell = plainTeller({
+      mode: 'plain',
+      output: invocation.around.stderr,
+      paint: invocation.paintErr,
+      cwd: invocation.around.cwd,
+      dryRun: false,
+      command: 'stop',
+      now: invocation.around.now,
+    });
     await Promise.race([client.call('stop', { services: names }, tell), forced]).finally(() => client.close());
   };
   const start = async (options: UpOptions): Promise<'failed' | 'up' | 'interrupted'> => {
@@ -175,13 +217,19 @@ function createSession(invocation: Invocation, { project, secrets }: LoadedProje
       if (outcome === 'failed') return 1;
       if (outcome === 'up') screen.say(`Attaching to ${names.filter(rules.isAttached).join(', ')}`);
       isUp = true;
-      if (observer) look(await observer.call('observe', {}).catch(() => ({ project: project.name, containers: [], networks: [], volumes: [] })));
+      if (observer)
+        look(
+          await observer.call('observe', {}).catch(() => ({ project: project.name, containers: [], networks: [], volumes: [] })),
+        );
       const ending = await Promise.race([
         interrupts.first.then(() => 'interrupted' as const),
         ...(staysOpen && rules.abortOn === 'never' ? [] : [finished.promise.then(() => 'ended' as const)]),
       ]);
       if (ending === 'ended' && state.abortCode === undefined) return attachedExitCode(state);
-      screen.say(ending === 'interrupted' ? 'Gracefully Stopping... press Ctrl+C again to force' : 'Aborting on container exit...');
+      await Promise.all(settled);
+      screen.say(
+        ending === 'interrupted' ? 'Gracefully Stopping... press Ctrl+C again to force' : 'Aborting on container exit...',
+      );
       await stopEverything();
       return ending === 'interrupted' ? INTERRUPTED : attachedExitCode(state);
     },
@@ -197,7 +245,11 @@ function createSession(invocation: Invocation, { project, secrets }: LoadedProje
 }
 
 /** Ctrl-C, or SIGTERM as the first of them. */
-function countInterrupts({ around }: Invocation): { readonly first: Promise<void>; readonly second: Promise<void>; forget(): void } {
+function countInterrupts({ around }: Invocation): {
+  readonly first: Promise<void>;
+  readonly second: Promise<void>;
+  forget(): void;
+} {
   const first = newSignal();
   const second = newSignal();
   let count = 0;
@@ -206,7 +258,7 @@ function countInterrupts({ around }: Invocation): { readonly first: Promise<void
     (count === 1 ? first : second).resolve();
   };
   const forgets = [around.onSignal('SIGINT', interrupt), around.onSignal('SIGTERM', interrupt)];
-  return { first: first.promise, second: second.promise, forget: () => forgets.forEach((forget) => forget()) };
+  return { first: first.promise, second: second.promise, forget: () => callAll(forgets) };
 }
 
 function newSignal(): { readonly promise: Promise<void>; readonly resolve: () => void } {

@@ -14,7 +14,12 @@ export async function openAttachment(socketPath: string, onOutput: AttachOutput)
     // The shim drains the container's pipes before it tells of the end, and goes after that: its loss means that all has come.
     shim.onLost(() => {
       if (exitCode !== undefined) resolve(exitCode);
-      else reject(new TscomposeError('CONTAINER_EXITED', 'the connection to the container was lost', { hint: 'see what it did with `tscompose logs` and `tscompose ps -a`' }));
+      else
+        reject(
+          new TscomposeError('CONTAINER_EXITED', 'the connection to the container was lost', {
+            hint: 'see what it did with `tscompose logs` and `tscompose ps -a`',
+          }),
+        );
     });
   });
   // Whoever attaches awaits it later; a loss before that is no unhandled one.

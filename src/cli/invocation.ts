@@ -55,8 +55,13 @@ export function newInvocation(globals: Globals, around: Surroundings, doors: Doo
 /** The renderer that the flags and the terminal ask for; `command` is the word in its header. */
 export function progressOf({ globals, around, paintErr }: Invocation, command: string): Progress {
   return createProgress({
-    mode: chooseMode(globals.progress, around.stderr), output: progressOutput(around), paint: paintErr, cwd: around.cwd,
-    dryRun: globals.dryRun, command, now: around.now,
+    mode: chooseMode(globals.progress, around.stderr),
+    output: progressOutput(around),
+    paint: paintErr,
+    cwd: around.cwd,
+    dryRun: globals.dryRun,
+    command,
+    now: around.now,
   });
 }
 
@@ -66,7 +71,11 @@ function progressOutput({ env, stdout, stderr }: Surroundings): Surroundings['st
 }
 
 /** Runs `work` under a progress renderer, which shows its last picture however the work ends. */
-export async function withProgress<T>(invocation: Invocation, command: string, work: (tell: EventSink) => Promise<T>): Promise<T> {
+export async function withProgress<T>(
+  invocation: Invocation,
+  command: string,
+  work: (tell: EventSink) => Promise<T>,
+): Promise<T> {
   const progress = progressOf(invocation, command);
   try {
     return await work(rememberErrors(invocation, progress.tell));

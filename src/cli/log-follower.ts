@@ -42,7 +42,9 @@ export function followLogs({ doors, project, formatter, print }: FollowerOptions
   /** Time of the last line shown of each container: one that is followed again does not begin from the start. */
   const shownUntil = new Map<string, string>();
   const readerOf = (id: string): Reader | undefined => [...readers].find((reader) => reader.ids.includes(id));
-  const mixer = createMixer(({ source, line }) => print(formatter.format({ source, time: line.time, text: line.text }), line.stream));
+  const mixer = createMixer(({ source, line }) =>
+    print(formatter.format({ source, time: line.time, text: line.text }), line.stream),
+  );
   return {
     follow: (containers, wish) => {
       const fresh = containers.filter(({ id }) => !readerOf(id));

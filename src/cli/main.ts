@@ -3,7 +3,7 @@ import { whyUnsuitable } from './platform.ts';
 
 const reason = whyUnsuitable(process.versions.node, process.platform);
 if (reason !== '') {
-  process.stderr.write(reason + '\n');
+  process.stderr.write(`${reason}\n`);
   process.exitCode = 1;
 } else {
   import('./start.ts')

@@ -24,9 +24,20 @@ export function processRow({ stat, status, cmdline }: ProcessTexts, { bootSecond
   const startedAt = (bootSeconds + numberAt(fields, 22) / TICKS) * 1000;
   const ageSeconds = Math.max(1, (now - startedAt) / 1000);
   return [
-    userName(status), String(pid), String(numberAt(fields, 4)), String(Math.min(99, Math.trunc((usedSeconds * 100) / ageSeconds))),
-    startWords(startedAt, now), terminalName(numberAt(fields, 7)), cpuTime(usedSeconds), commandLine(cmdline, name),
+    userName(status),
+    String(pid),
+    String(numberAt(fields, 4)),
+    String(Math.min(99, Math.trunc((usedSeconds * 100) / ageSeconds))),
+    startWords(startedAt, now),
+    terminalName(numberAt(fields, 7)),
+    cpuTime(usedSeconds),
+    commandLine(cmdline, name),
   ];
+}
+
+/** Dead, and only waiting to be collected. */
+export function isZombie({ stat }: ProcessTexts): boolean {
+  return parseStat(stat).fields[0] === 'Z';
 }
 
 export function bootTime(stat: string): number {
@@ -37,7 +48,14 @@ export function bootTime(stat: string): number {
 function parseStat(stat: string): { pid: number; name: string; fields: readonly string[] } {
   const open = stat.indexOf('(');
   const close = stat.lastIndexOf(')');
-  return { pid: Number.parseInt(stat, 10), name: stat.slice(open + 1, close), fields: stat.slice(close + 2).trimEnd().split(' ') };
+  return {
+    pid: Number.parseInt(stat, 10),
+    name: stat.slice(open + 1, close),
+    fields: stat
+      .slice(close + 2)
+      .trimEnd()
+      .split(' '),
+  };
 }
 
 /** Fields are numbered as in proc(5); the first after the name is the third. */
@@ -67,7 +85,9 @@ function terminalName(device: number): string {
 
 function cpuTime(seconds: number): string {
   const whole = Math.trunc(seconds);
-  return [Math.trunc(whole / 3600), Math.trunc(whole / 60) % 60, whole % 60].map((value) => String(value).padStart(2, '0')).join(':');
+  return [Math.trunc(whole / 3600), Math.trunc(whole / 60) % 60, whole % 60]
+    .map((value) => String(value).padStart(2, '0'))
+    .join(':');
 }
 
 function commandLine(cmdline: string | undefined, name: string): string {

@@ -5,6 +5,7 @@ import type { Project } from '../model/project.ts';
 import type { ControlClient } from '../supervise/client.ts';
 import type { Loaded, LoadWish } from './doors.ts';
 import { AlreadyTold, type Invocation, tellFinding, warn } from './invocation.ts';
+import { callAll } from './surroundings.ts';
 
 export interface LoadedProject extends Loaded {
   readonly project: Project;
@@ -21,12 +22,16 @@ export async function loadProject(invocation: Invocation, choices: LoadChoices =
   const loaded = await invocation.doors.load(loadWish(invocation, choices));
   const shown = loaded.diagnostics.filter((finding) => finding.severity === 'error' || (choices.showWarnings ?? true));
   for (const finding of shown) tellDiagnostic(invocation, finding);
-  if (loaded.project === undefined || loaded.diagnostics.some((finding) => finding.severity === 'error')) throw new AlreadyTold(1);
+  if (loaded.project === undefined || loaded.diagnostics.some((finding) => finding.severity === 'error'))
+    throw new AlreadyTold(1);
   return { ...loaded, project: loaded.project };
 }
 
 function tellDiagnostic(invocation: Invocation, finding: Loaded['diagnostics'][number]): void {
-  if (invocation.globals.progress !== 'json') return tellFinding(invocation, finding);
+  if (invocation.globals.progress !== 'json') {
+    tellFinding(invocation, finding);
+    return;
+  }
   const place = finding.at && { file: finding.at.file, line: finding.at.line, column: finding.at.column };
   const kind = finding.severity === 'error' ? { error: true } : { warning: true };
   invocation.around.stderr.write(`${JSON.stringify({ ...kind, code: finding.code, message: finding.message, ...place })}\n`);
@@ -34,7 +39,12 @@ function tellDiagnostic(invocation: Invocation, finding: Loaded['diagnostics'][n
 
 export function loadWish({ globals, around }: Invocation, { services = [] }: LoadChoices): LoadWish {
   return {
-    cwd: around.cwd, files: globals.file, profiles: globals.profile, envFiles: globals.envFile, services, env: around.env,
+    cwd: around.cwd,
+    files: globals.file,
+    profiles: globals.profile,
+    envFiles: globals.envFile,
+    services,
+    env: around.env,
     ...(globals.projectName !== undefined && { projectName: globals.projectName }),
     ...(globals.projectDirectory !== undefined && { projectDirectory: globals.projectDirectory }),
   };
@@ -96,7 +106,10 @@ async function declaredServices(invocation: Invocation): Promise<readonly string
 
 export function noSuchService(name: string, known: readonly string[]): TscomposeError {
   const names = [...new Set(known)].sort();
-  const hint = names.length === 0 ? 'the project has no services here; run `tscompose up` first' : `services of this project: ${names.join(', ')}`;
+  const hint =
+    names.length === 0
+      ? 'the project has no services here; run `tscompose up` first'
+      : `services of this project: ${names.join(', ')}`;
   return new TscomposeError('NO_SUCH_SERVICE', `no such service: ${name}`, { service: name, hint });
 }
 
@@ -107,17 +120,23 @@ export interface ContainerChoice {
 }
 
 /** One running container of a service, for exec and its like. @throws NO_SUCH_SERVICE, NO_SUCH_CONTAINER, NOT_RUNNING */
-export async function chooseContainer(invocation: Invocation, observed: Observed, { service, index }: ContainerChoice): Promise<ObservedContainer> {
+export async function chooseContainer(
+  invocation: Invocation,
+  observed: Observed,
+  { service, index }: ContainerChoice,
+): Promise<ObservedContainer> {
   await checkServices(invocation, observed, [service]);
   const ofService = containersOf(observed, [service]).filter((container) => !container.oneOff);
   const chosen = ofService.filter((container) => index === undefined || container.number === index);
-  const running = chosen.find((container) => container.state === 'running') ?? chosen.find((container) => container.state === 'paused');
+  const running =
+    chosen.find((container) => container.state === 'running') ?? chosen.find((container) => container.state === 'paused');
   if (running) return running;
   if (index !== undefined && chosen.length === 0) {
     throw new TscomposeError('NO_SUCH_CONTAINER', `service "${service}" has no container with index ${index}`, { service });
   }
   throw new TscomposeError('NOT_RUNNING', `service "${service}" is not running`, {
-    service, hint: `start it: tscompose up -d ${service}`,
+    service,
+    hint: `start it: tscompose up -d ${service}`,
   });
 }
 
@@ -137,7 +156,11 @@ export function shortName(container: Pick<ObservedContainer, 'name'>, project: s
 }
 
 /** Runs `work` with the supervisor; Ctrl-C ends the connection, which aborts what the supervisor does for us. */
-export async function withSupervisor<T>(invocation: Invocation, project: string, work: (client: ControlClient) => Promise<T>): Promise<T> {
+export async function withSupervisor<T>(
+  invocation: Invocation,
+  project: string,
+  work: (client: ControlClient) => Promise<T>,
+): Promise<T> {
   const client = await openSupervisor(invocation, project);
   const interrupted = interruption(invocation);
   try {
@@ -157,7 +180,7 @@ export function interruption({ around }: Invocation): { readonly promise: Promis
   promise.catch(() => undefined);
   const interrupt = (): void => reject(new TscomposeError('INTERRUPTED', 'interrupted'));
   const forgets = [around.onSignal('SIGINT', interrupt), around.onSignal('SIGTERM', interrupt)];
-  return { promise, forget: () => forgets.forEach((forget) => forget()) };
+  return { promise, forget: () => callAll(forgets) };
 }
 
 /** Seconds of `-t` → milliseconds, as an optional field. */
@@ -168,7 +191,9 @@ export function timeoutField(seconds: number | undefined): { timeoutMs?: number 
 /** Refuses `--dry-run` where nothing could be shown, rather than doing the thing. @throws USAGE */
 export function refuseDryRun({ globals }: Invocation, command: string): void {
   if (!globals.dryRun) return;
-  throw new TscomposeError('USAGE', `${command} cannot be run dry`, { hint: 'up, create, down, scale and plan can show what they would do' });
+  throw new TscomposeError('USAGE', `${command} cannot be run dry`, {
+    hint: 'up, create, down, scale and plan can show what they would do',
+  });
 }
 
 /** Shows a plan instead of carrying it out. */

@@ -17,15 +17,21 @@ export function realDoors(around: Surroundings): Doors {
     roots,
     load: loadProject,
     guessName: async ({ cwd, files, env, projectName, projectDirectory, envFiles }) =>
-      (await import('../load/load.ts')).guessProjectName(cwd, files, env, diskFiles(), { projectName, projectDirectory, envFiles }),
+      (await import('../load/load.ts')).guessProjectName(cwd, files, env, diskFiles(), {
+        projectName,
+        projectDirectory,
+        envFiles,
+      }),
     formatConfig: async (model, format) => (await import('../load/load.ts')).formatConfig(model, format),
 
     observe: async (project) => readObserved(roots, project),
     projects: async () => listProjects(roots),
     record: async (project) => readRecord(roots, project),
 
-    startSupervisor: async (project) => (await import('../supervise/client.ts')).startSupervisor(projectPaths(roots, project), command(project)),
-    supervisor: async (project) => (await import('../supervise/client.ts')).ensureSupervisor(projectPaths(roots, project), command(project)),
+    startSupervisor: async (project) =>
+      (await import('../supervise/client.ts')).startSupervisor(projectPaths(roots, project), command(project)),
+    supervisor: async (project) =>
+      (await import('../supervise/client.ts')).ensureSupervisor(projectPaths(roots, project), command(project)),
 
     planUp: async (project, observed, options) => (await import('../plan/plan.ts')).planUp(project, observed, options),
     planDown: async (project, observed, options) => (await import('../plan/plan.ts')).planDown(project, observed, options),
@@ -49,8 +55,11 @@ export function realDoors(around: Surroundings): Doors {
 
 /** The program that stays is built beside this one, or this one is in a folder of its. @throws NATIVE_MISSING */
 function supervisorCommand(roots: StateRoots, project: string): string[] {
-  const program = ['./supervisor.js', '../supervisor.js'].map((path) => fileURLToPath(new URL(path, import.meta.url))).find((path) => existsSync(path));
-  if (program === undefined) throw new TscomposeError('NATIVE_MISSING', 'supervisor.js is not there', { hint: 'in a checkout run "npm run build"' });
+  const program = ['./supervisor.js', '../supervisor.js']
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((path) => existsSync(path));
+  if (program === undefined)
+    throw new TscomposeError('NATIVE_MISSING', 'supervisor.js is not there', { hint: 'in a checkout run "npm run build"' });
   return [findNative(), 'supervise', projectPaths(roots, project).lock, '--', process.execPath, program, project];
 }
 
@@ -62,7 +71,13 @@ async function loadProject(wish: LoadWish): Promise<Loaded> {
 }
 
 /** What interpolation sees: the shell's variables, then those of the env files. */
-async function environmentOf({ cwd, files, projectDirectory, envFiles, env }: LoadWish): Promise<Readonly<Record<string, string>>> {
+async function environmentOf({
+  cwd,
+  files,
+  projectDirectory,
+  envFiles,
+  env,
+}: LoadWish): Promise<Readonly<Record<string, string>>> {
   const { findFiles } = await import('../load/load.ts');
   const silent = { error: () => undefined, warning: () => undefined, hasErrors: () => false, sorted: () => [] };
   return Object.fromEntries(findFiles({ workingDir: cwd, files, projectDirectory, envFiles, env }, diskFiles(), silent).env);
@@ -73,10 +88,15 @@ let standardInput: string | undefined;
 
 function diskFiles(): ProjectFiles {
   return {
-    read: (path) => (path === '-' ? (standardInput ??= readOrNothing(0) ?? '') : readOrNothing(path)),
+    read: (path) => (path === '-' ? readStandardInput() : readOrNothing(path)),
     exists: (path) => path === '-' || statSync(path, { throwIfNoEntry: false }) !== undefined,
     isDirectory: (path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true,
   };
+}
+
+function readStandardInput(): string {
+  standardInput ??= readOrNothing(0) ?? '';
+  return standardInput;
 }
 
 function readOrNothing(path: string | number): string | undefined {

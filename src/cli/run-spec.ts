@@ -44,13 +44,19 @@ export function runSpec(service: Service, command: readonly string[], flags: Run
     ...(flags.user !== undefined && { user: flags.user }),
     ...(flags.workdir !== undefined && { workingDir: flags.workdir }),
     ...(flags.name !== undefined && { containerName: flags.name }),
-    ...(flags.entrypoint !== undefined && { entrypoint: flags.entrypoint === '' ? [] : splitWords(flags.entrypoint), command: [] }),
+    ...(flags.entrypoint !== undefined && {
+      entrypoint: flags.entrypoint === '' ? [] : splitWords(flags.entrypoint),
+      command: [],
+    }),
     ...(command.length > 0 && { command }),
   };
 }
 
 /** `-e KEY=VALUE` sets, `-e KEY` passes the caller's value on, if there is one. */
-export function environmentOf(texts: readonly string[], env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+export function environmentOf(
+  texts: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
   const pairs = texts.map((text): readonly [string, string | undefined] => {
     const split = text.indexOf('=');
     return split < 0 ? [text, env[text]] : [text.slice(0, split), text.slice(split + 1)];
@@ -73,12 +79,17 @@ function parseVolume(text: string, { cwd, volumes }: RunTerminal): Mount {
   const [first = '', second, mode, ...more] = text.split(':');
   const target = second ?? first;
   if (more.length > 0 || !isAbsolute(target) || (mode !== undefined && mode !== 'ro' && mode !== 'rw')) {
-    throw new TscomposeError('USAGE', `invalid volume "${text}"`, { hint: 'write SOURCE:TARGET, or SOURCE:TARGET:ro, with an absolute TARGET' });
+    throw new TscomposeError('USAGE', `invalid volume "${text}"`, {
+      hint: 'write SOURCE:TARGET, or SOURCE:TARGET:ro, with an absolute TARGET',
+    });
   }
   const readOnly = mode === 'ro';
   if (second === undefined) return { type: 'volume', target, readOnly, noCopy: false };
   if (/^[./]/.test(first)) return { type: 'bind', source: resolve(cwd, first), target, readOnly, createHostPath: true };
-  if (!volumes.includes(first)) throw new TscomposeError('USAGE', `no volume "${first}" in this project`, { hint: `begin a path with ./ or /; volumes: ${volumes.join(', ') || 'none'}` });
+  if (!volumes.includes(first))
+    throw new TscomposeError('USAGE', `no volume "${first}" in this project`, {
+      hint: `begin a path with ./ or /; volumes: ${volumes.join(', ') || 'none'}`,
+    });
   return { type: 'volume', source: first, target, readOnly, noCopy: false };
 }
 
@@ -88,9 +99,16 @@ export function parsePublish(text: string): PortMapping {
   const target = Number(match?.[3]);
   const published = Number(match?.[2] || 0);
   if (!match || !isPort(target) || (published !== 0 && !isPort(published))) {
-    throw new TscomposeError('USAGE', `invalid port "${text}"`, { hint: 'write HOST:CONTAINER, e.g. 8080:80 or 127.0.0.1:8080:80/tcp' });
+    throw new TscomposeError('USAGE', `invalid port "${text}"`, {
+      hint: 'write HOST:CONTAINER, e.g. 8080:80 or 127.0.0.1:8080:80/tcp',
+    });
   }
-  return { target, published, hostIp: (match[1] ?? '').replace(/[[\]]/g, ''), protocol: (match[4]?.toLowerCase() ?? 'tcp') as PortMapping['protocol'] };
+  return {
+    target,
+    published,
+    hostIp: (match[1] ?? '').replace(/[[\]]/g, ''),
+    protocol: (match[4]?.toLowerCase() ?? 'tcp') as PortMapping['protocol'],
+  };
 }
 
 function isPort(value: number): boolean {
@@ -101,7 +119,12 @@ function isPort(value: number): boolean {
 export function splitWords(text: string): string[] {
   const words: string[] = [];
   for (const [word] of text.matchAll(/(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+/gs)) {
-    words.push(word.replace(/'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs, (_all, single, double, escaped) => single ?? double?.replace(/\\(["\\$`])/g, '$1') ?? escaped));
+    words.push(
+      word.replace(
+        /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/gs,
+        (_all, single, double, escaped) => single ?? double?.replace(/\\(["\\$`])/g, '$1') ?? escaped,
+      ),
+    );
   }
   return words;
 }

@@ -14,7 +14,9 @@ const SIGHUP = 1;
 /** Attaches to the container behind a shim's socket until it ends; resolves to its exit code. The terminal is always given back. */
 export async function connectStdio(invocation: Invocation, socket: string, wish: StdioWish): Promise<number> {
   const { stdout, stderr, stdin } = invocation.around;
-  const attachment = await invocation.doors.attachment(socket, (stream, data) => (stream === 'stdout' ? stdout : stderr).write(data));
+  const attachment = await invocation.doors.attachment(socket, (stream, data) =>
+    (stream === 'stdout' ? stdout : stderr).write(data),
+  );
   const undo: (() => void)[] = [() => attachment.close()];
   try {
     if (wish.tty) undo.push(...takeTerminal(invocation, attachment));
@@ -40,5 +42,9 @@ function takeTerminal({ around }: Invocation, attachment: Attachment): (() => vo
 
 function forwardSignals({ around }: Invocation, attachment: Attachment): (() => void)[] {
   const forward = (number: number) => () => void attachment.signal(number).catch(() => undefined);
-  return [around.onSignal('SIGINT', forward(SIGINT)), around.onSignal('SIGTERM', forward(SIGTERM)), around.onSignal('SIGHUP', forward(SIGHUP))];
+  return [
+    around.onSignal('SIGINT', forward(SIGINT)),
+    around.onSignal('SIGTERM', forward(SIGTERM)),
+    around.onSignal('SIGHUP', forward(SIGHUP)),
+  ];
 }

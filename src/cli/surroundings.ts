@@ -30,6 +30,11 @@ export interface Surroundings {
   onSignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGWINCH', listener: () => void): () => void;
 }
 
+/** Undoes several things at once, e.g. listening to signals. */
+export function callAll(calls: readonly (() => void)[]): void {
+  for (const call of calls) call();
+}
+
 /** COMPOSE_… variables that switch something on, in the words that docker compose takes. */
 export function isSwitchedOn(env: Env, name: string): boolean {
   return /^(1|true|yes|on|y|t)$/i.test(env[name] ?? '');

@@ -40,7 +40,14 @@ export interface ExecResult {
 }
 
 export type SyncOperation =
-  | { readonly op: 'write'; readonly path: string; readonly mode: number; readonly uid: number; readonly gid: number; readonly content: Uint8Array }
+  | {
+      readonly op: 'write';
+      readonly path: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      readonly content: Uint8Array;
+    }
   | { readonly op: 'mkdir'; readonly path: string; readonly mode: number; readonly uid: number; readonly gid: number }
   | { readonly op: 'symlink'; readonly path: string; readonly target: string }
   | { readonly op: 'remove'; readonly path: string };
@@ -87,7 +94,9 @@ export async function startCore(binaryPath: string): Promise<Core> {
     child.once('error', () => resolve());
   });
   const failed = new Promise<never>((_, reject) => {
-    child.once('error', (cause) => reject(new TscomposeError('NATIVE_MISSING', `${binaryPath} cannot be started`, { path: binaryPath, cause })));
+    child.once('error', (cause) =>
+      reject(new TscomposeError('NATIVE_MISSING', `${binaryPath} cannot be started`, { path: binaryPath, cause })),
+    );
   });
   failed.catch(() => undefined);
   const listeners: Listeners = { dns: [], execs: new Map(), early: new Map(), lost: [] };
@@ -95,7 +104,9 @@ export async function startCore(binaryPath: string): Promise<Core> {
     event: (frame) => hear(listeners, frame),
     lost: (reason) => lose(listeners, reason),
   });
-  const hello = new FieldReader(await Promise.race([channel.request(ServeRequest.hello, new FieldWriter().u32(PROTOCOL_VERSION).finish()), failed]));
+  const hello = new FieldReader(
+    await Promise.race([channel.request(ServeRequest.hello, new FieldWriter().u32(PROTOCOL_VERSION).finish()), failed]),
+  );
   hello.u32();
   return coreOver(channel, hello.u32(), listeners, ended);
 }
@@ -146,7 +157,10 @@ function coreOver(channel: Channel, pid: number, listeners: Listeners, ended: Pr
   return {
     pid,
     async netlink(netnsPath, protocol, batch) {
-      const reply = await channel.request(ServeRequest.netlink, new FieldWriter().text(netnsPath).u32(protocol).bytes(batch).finish());
+      const reply = await channel.request(
+        ServeRequest.netlink,
+        new FieldWriter().text(netnsPath).u32(protocol).bytes(batch).finish(),
+      );
       return new FieldReader(reply).bytes();
     },
     async spawnShim(fields) {

@@ -16,7 +16,9 @@ export function findNative(env: Readonly<Record<string, string | undefined>> = p
   if (found !== undefined) return found;
   throw new TscomposeError('NATIVE_MISSING', `the native program ${fileName} is not there`, {
     path: candidates[0] ?? fileName,
-    hint: told ? 'check TSCOMPOSE_CORE' : `no build for ${process.arch} is part of this package; in a checkout run "npm run build"`,
+    hint: told
+      ? 'check TSCOMPOSE_CORE'
+      : `no build for ${process.arch} is part of this package; in a checkout run "npm run build"`,
   });
 }
 

@@ -1,6 +1,14 @@
 /** The launch program's binary form (native/protocol.h). Pure. */
 import { TscomposeError } from '../errors.ts';
-import { Op, type OpName, PROGRAM_HEADER_BYTES, PROGRAM_MAGIC, PROGRAM_RECORD_BYTES, PROTOCOL_VERSION, type ProgramOp } from './protocol.ts';
+import {
+  Op,
+  type OpName,
+  PROGRAM_HEADER_BYTES,
+  PROGRAM_MAGIC,
+  PROGRAM_RECORD_BYTES,
+  PROTOCOL_VERSION,
+  type ProgramOp,
+} from './protocol.ts';
 
 /** Encodes the operations in their order. Equal references are stored once. @throws CORE_FAILED for a NUL inside a text. */
 export function encodeProgram(ops: readonly ProgramOp[]): Uint8Array {
@@ -33,12 +41,17 @@ export interface DecodedOp {
 /** Decodes a program to print or to compare it. @throws CORE_FAILED for a blob that is none. */
 export function decodeProgram(blob: Uint8Array): DecodedOp[] {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
-  if (blob.length < PROGRAM_HEADER_BYTES || view.getUint32(0, true) !== PROGRAM_MAGIC || view.getUint32(8, true) !== blob.length) {
+  if (
+    blob.length < PROGRAM_HEADER_BYTES ||
+    view.getUint32(0, true) !== PROGRAM_MAGIC ||
+    view.getUint32(8, true) !== blob.length
+  ) {
     throw new TscomposeError('CORE_FAILED', 'these bytes are not a launch program');
   }
   const count = view.getUint32(12, true);
   const records = view.getUint32(16, true);
-  if (records + count * PROGRAM_RECORD_BYTES > blob.length) throw new TscomposeError('CORE_FAILED', 'the launch program is cut off');
+  if (records + count * PROGRAM_RECORD_BYTES > blob.length)
+    throw new TscomposeError('CORE_FAILED', 'the launch program is cut off');
   return Array.from({ length: count }, (_, index) => readRecord(blob, view, records + index * PROGRAM_RECORD_BYTES));
 }
 
@@ -106,7 +119,10 @@ function readRecord(blob: Uint8Array, view: DataView, at: number): DecodedOp {
   const op = operationNames.get(view.getUint16(at, true));
   if (op === undefined) throw new TscomposeError('CORE_FAILED', `operation ${view.getUint16(at, true)} is unknown`);
   const flags = view.getUint16(at + 2, true);
-  const references = referenceNames.map((name, index) => [name, readReference(blob, view, view.getUint32(at + 8 + index * 4, true))]);
+  const references = referenceNames.map((name, index) => [
+    name,
+    readReference(blob, view, view.getUint32(at + 8 + index * 4, true)),
+  ]);
   const numbers = numberNames.map((name, index) => [name, view.getBigUint64(at + 24 + index * 8, true)]);
   const present = [...references, ...numbers].filter(([, value]) => value !== undefined && value !== 0n);
   return { op, ...(flags === 0 ? {} : { flags }), ...Object.fromEntries(present) };

@@ -103,7 +103,8 @@ async function connectSocket(path: string): Promise<Socket> {
 function connectTo(path: string, shown: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
-    const failed = (cause: Error): void => reject(new TscomposeError('CORE_FAILED', `no shim listens at ${shown}`, { path: shown, cause }));
+    const failed = (cause: Error): void =>
+      reject(new TscomposeError('CORE_FAILED', `no shim listens at ${shown}`, { path: shown, cause }));
     socket.once('error', failed);
     socket.once('connect', () => {
       socket.off('error', failed);
@@ -125,7 +126,8 @@ function hear(listeners: Listeners, frame: Frame): void {
 }
 
 function clientOver(channel: Channel, socket: Socket, listeners: Listeners): ShimClient {
-  const ask = async (type: number, fields = new FieldWriter()): Promise<Uint8Array> => await channel.request(type, fields.finish());
+  const ask = async (type: number, fields = new FieldWriter()): Promise<Uint8Array> =>
+    await channel.request(type, fields.finish());
   return {
     async hello(asSupervisor) {
       const reply = await ask(ShimRequest.hello, new FieldWriter().u32(asSupervisor ? 1 : 0));
@@ -141,7 +143,10 @@ function clientOver(channel: Channel, socket: Socket, listeners: Listeners): Shi
       await ask(ShimRequest.signal, new FieldWriter().u32(signal));
     },
     async stop(signal = 0, graceMs) {
-      await ask(ShimRequest.stop, new FieldWriter().u32(signal).u64(graceMs === undefined ? configuredGrace : Math.round(graceMs)));
+      await ask(
+        ShimRequest.stop,
+        new FieldWriter().u32(signal).u64(graceMs === undefined ? configuredGrace : Math.round(graceMs)),
+      );
     },
     async policy(restart, mostRestarts) {
       await ask(ShimRequest.policy, new FieldWriter().u32(ShimRestart[restart]).u32(mostRestarts));

@@ -31,7 +31,7 @@ export interface ShimStatus {
 export function parseStatus(text: string): ShimStatus {
   const values = new Map(text.split('\n').map((line) => splitOnce(line)));
   const state = values.get('state');
-  if (!isState(state) || !text.endsWith('\n')) throw new TscomposeError('CORE_FAILED', 'the container\'s status file is damaged');
+  if (!isState(state) || !text.endsWith('\n')) throw new TscomposeError('CORE_FAILED', "the container's status file is damaged");
   const count = (key: string): number => Number(values.get(key) ?? 0) || 0;
   const exit = Number(values.get('exit') ?? -1);
   const error = values.get('error');

@@ -5,7 +5,19 @@
 
 import { createHash } from 'node:crypto';
 import { TscomposeError } from '../errors.ts';
-import { bytesOf, canonicalAddress, type Cidr, contains, formatAddress, ipv4Number, ipv4Range, ipv4Text, isIpv4, overlaps, parseCidr } from './ip.ts';
+import {
+  bytesOf,
+  canonicalAddress,
+  type Cidr,
+  contains,
+  formatAddress,
+  ipv4Number,
+  ipv4Range,
+  ipv4Text,
+  isIpv4,
+  overlaps,
+  parseCidr,
+} from './ip.ts';
 
 /** The lease file. */
 export interface Leases {
@@ -55,15 +67,23 @@ export interface SubnetRequest {
 }
 
 /**
- * Gives the network a subnet: the one asked for, or the first piece of the pools that meets none of `inUse` (prefixes of the host's
- * addresses and routes) nor another lease. What the network already has is kept when it is what is asked for.
+ * Gives the network a subnet: the one asked for, or the first piece of the pools that meets none of `inUse` (prefixes of the
+ * host's addresses and routes) nor another lease. What the network already has is kept when it is what is asked for.
  * @throws SUBNET_TAKEN, ADDRESSES_EXHAUSTED, VALUE_INVALID
  */
-export function takeSubnet(leases: Leases, request: SubnetRequest, inUse: readonly string[], pools: PoolOptions = defaultPools): Leases {
+export function takeSubnet(
+  leases: Leases,
+  request: SubnetRequest,
+  inUse: readonly string[],
+  pools: PoolOptions = defaultPools,
+): Leases {
   const held = leaseOf(leases, request.network);
   if (held && fitsRequest(held, request)) return leases;
   const others = Object.entries(leases.networks).filter(([name]) => name !== request.network);
-  const taken: Taken[] = others.map(([name, lease]) => ({ cidr: readCidr(lease.subnet), by: `network ${name} of project ${lease.project}` }));
+  const taken: Taken[] = others.map(([name, lease]) => ({
+    cidr: readCidr(lease.subnet),
+    by: `network ${name} of project ${lease.project}`,
+  }));
   const onHost = inUse.filter((text) => text !== held?.subnet).flatMap((text) => asTaken(text));
   const subnet = request.subnet === undefined ? freePiece([...taken, ...onHost], pools) : wantedSubnet(request, taken, onHost);
   return withLease(leases, request.network, newLease(request, subnet));
@@ -80,7 +100,8 @@ export interface TakenAddress {
 
 /**
  * Gives a container an address on a network: the one it has, the one asked for, or the next free one. The search goes on where it
- * stopped last, so that an address just given back rests as long as others are free: neighbours still remember its old MAC address.
+ * stopped last, so that an address just given back rests as long as others are free: neighbours still remember its old MAC
+ * address.
  * @throws ADDRESS_TAKEN, ADDRESSES_EXHAUSTED, VALUE_INVALID, NETWORK_FAILED when the network has no subnet
  */
 export function takeAddress(leases: Leases, network: string, containerId: string, wanted?: string): TakenAddress {
@@ -88,7 +109,12 @@ export function takeAddress(leases: Leases, network: string, containerId: string
   if (!lease) throw new TscomposeError('NETWORK_FAILED', `network ${network} has no subnet yet`);
   const subnet = readCidr(lease.subnet);
   const held = Object.hasOwn(lease.leases, containerId) ? lease.leases[containerId] : undefined;
-  const done = (changed: Leases, address: string) => ({ leases: changed, address, prefix: subnet.prefix, gateway: lease.gateway });
+  const done = (changed: Leases, address: string) => ({
+    leases: changed,
+    address,
+    prefix: subnet.prefix,
+    gateway: lease.gateway,
+  });
   if (held !== undefined && (wanted === undefined || wanted === held)) return done(leases, held);
   const address = wanted === undefined ? nextFree(network, lease, subnet) : staticAddress(network, lease, subnet, wanted);
   const next = wanted === undefined ? ipv4Text(ipv4Number(address) + 1) : lease.next;
@@ -176,7 +202,9 @@ function freePiece(taken: readonly Taken[], pools: PoolOptions): Cidr {
       start = beyond(obstacle.cidr, start, size);
     }
   }
-  throw new TscomposeError('ADDRESSES_EXHAUSTED', 'no private subnet is free on this host', { hint: 'remove unused networks, or name a subnet under "ipam"' });
+  throw new TscomposeError('ADDRESSES_EXHAUSTED', 'no private subnet is free on this host', {
+    hint: 'remove unused networks, or name a subnet under "ipam"',
+  });
 }
 
 /** The last piece that touches the obstacle, so that a large one is passed in one step. */
@@ -186,18 +214,24 @@ function beyond(obstacle: Cidr, start: number, size: number): number {
 }
 
 /**
- * Another network's subnet is never shared. A route or address of the host is a conflict, too, except one that is wider: a subnet inside
- * a routed private range (a VPN's 10.0.0.0/8) is what somebody may have chosen on purpose.
+ * Another network's subnet is never shared. A route or address of the host is a conflict, too, except one that is wider: a subnet
+ * inside a routed private range (a VPN's 10.0.0.0/8) is what somebody may have chosen on purpose.
  */
 function wantedSubnet(request: SubnetRequest, taken: readonly Taken[], onHost: readonly Taken[]): Cidr {
   const subnet = parseCidr(request.subnet ?? '');
-  if (subnet?.family !== 4 || subnet.prefix > 30 || subnet.prefix < 8) throw invalid(`"${request.subnet}" is no usable IPv4 subnet`);
+  if (subnet?.family !== 4 || subnet.prefix > 30 || subnet.prefix < 8)
+    throw invalid(`"${request.subnet}" is no usable IPv4 subnet`);
   const obstacle =
-    taken.find(({ cidr }) => overlaps(cidr, subnet)) ?? onHost.find(({ cidr }) => overlaps(cidr, subnet) && cidr.prefix >= subnet.prefix);
+    taken.find(({ cidr }) => overlaps(cidr, subnet)) ??
+    onHost.find(({ cidr }) => overlaps(cidr, subnet) && cidr.prefix >= subnet.prefix);
   if (!obstacle) return subnet;
-  throw new TscomposeError('SUBNET_TAKEN', `subnet ${subnet.text} of network ${request.network} meets ${obstacle.by} (${obstacle.cidr.text})`, {
-    hint: 'choose another subnet under "ipam", or leave it out to have one chosen',
-  });
+  throw new TscomposeError(
+    'SUBNET_TAKEN',
+    `subnet ${subnet.text} of network ${request.network} meets ${obstacle.by} (${obstacle.cidr.text})`,
+    {
+      hint: 'choose another subnet under "ipam", or leave it out to have one chosen',
+    },
+  );
 }
 
 function newLease(request: SubnetRequest, subnet: Cidr): NetworkLease {
@@ -206,7 +240,14 @@ function newLease(request: SubnetRequest, subnet: Cidr): NetworkLease {
   const auxAddresses = request.auxAddresses ?? [];
   for (const address of [gateway, ...auxAddresses]) checkHost(subnet, address);
   const range = request.ipRange === undefined ? subnet : checkRange(subnet, request.ipRange);
-  const lease = { project: request.project, subnet: subnet.text, gateway, auxAddresses, leases: {}, next: ipv4Text(ipv4Range(range).first) };
+  const lease = {
+    project: request.project,
+    subnet: subnet.text,
+    gateway,
+    auxAddresses,
+    leases: {},
+    next: ipv4Text(ipv4Range(range).first),
+  };
   return request.ipRange === undefined ? lease : { ...lease, ipRange: request.ipRange };
 }
 
@@ -243,9 +284,13 @@ function nextFree(network: string, lease: NetworkLease, subnet: Cidr): string {
     const address = ipv4Text(first + ((start - first + step) % (last - first + 1)));
     if (!taken.has(address)) return address;
   }
-  throw new TscomposeError('ADDRESSES_EXHAUSTED', `network ${network} has no free address left in ${lease.ipRange ?? lease.subnet}`, {
-    hint: 'give the network a larger subnet under "ipam"',
-  });
+  throw new TscomposeError(
+    'ADDRESSES_EXHAUSTED',
+    `network ${network} has no free address left in ${lease.ipRange ?? lease.subnet}`,
+    {
+      hint: 'give the network a larger subnet under "ipam"',
+    },
+  );
 }
 
 function takenAddresses(lease: NetworkLease): Set<string> {
@@ -267,8 +312,13 @@ function isNetworkLease(value: unknown): boolean {
   const isSubnet = (text: unknown) => typeof text === 'string' && parseCidr(text)?.family === 4;
   const isHost = (text: unknown) => typeof text === 'string' && isIpv4(text);
   return (
-    isSubnet(subnet) && isHost(gateway) && (ipRange === undefined || isSubnet(ipRange)) &&
-    Array.isArray(auxAddresses) && auxAddresses.every(isHost) && isRecord(leases) && Object.values(leases).every(isHost)
+    isSubnet(subnet) &&
+    isHost(gateway) &&
+    (ipRange === undefined || isSubnet(ipRange)) &&
+    Array.isArray(auxAddresses) &&
+    auxAddresses.every(isHost) &&
+    isRecord(leases) &&
+    Object.values(leases).every(isHost)
   );
 }
 

@@ -8,7 +8,15 @@ import type { Message } from './netlink/codec.ts';
 import { Errno } from './netlink/errno.ts';
 import { type Answer, networkFailure, type NetlinkQueue } from './netlink/queue.ts';
 import {
-  allowLoopbackRouting, getLink, type Link, newAddress, newBridge, readLink, setLink, withoutIpv6Address,
+  allowLoopbackRouting,
+  getLink,
+  type Link,
+  newAddress,
+  newBridge,
+  newLoopbackRoute,
+  readLink,
+  setLink,
+  withoutIpv6Address,
 } from './netlink/route.ts';
 import type { RemoveLinks } from './removal.ts';
 
@@ -55,7 +63,10 @@ function bridgeMadeOrFound(spec: BridgeSpec, alias: string, created: Answer, fou
   /* Without a label it was left half made, if it has the MAC address that only we would have given it. */
   const isOurs = link.kind === 'bridge' && (link.alias === alias || (link.alias === '' && link.mac === macOf(spec.gateway)));
   if (created.errno === 0 || isOurs) return link;
-  throw new TscomposeError('NETWORK_FAILED', `a link named ${spec.bridge} is there already and is not the bridge of network ${spec.network}`);
+  throw new TscomposeError(
+    'NETWORK_FAILED',
+    `a link named ${spec.bridge} is there already and is not the bridge of network ${spec.network}`,
+  );
 }
 
 async function finishBridge(queue: NetlinkQueue, spec: BridgeSpec, alias: string, link: Link): Promise<void> {
@@ -67,11 +78,21 @@ async function finishBridge(queue: NetlinkQueue, spec: BridgeSpec, alias: string
     allowLoopbackRouting(spec.bridge),
     newAddress({ link: link.index, address: spec.gateway, prefix: spec.prefix, ...broadcast }),
   ];
-  if (spec.gateway6 !== undefined) messages.push(newAddress({ link: link.index, address: spec.gateway6, prefix: spec.prefix6 ?? 64 }));
+  if (spec.gateway6 !== undefined) {
+    messages.push(
+      newAddress({ link: link.index, address: spec.gateway6, prefix: spec.prefix6 ?? 64 }),
+      newLoopbackRoute(link.index),
+    );
+  }
   await queue.mustSend('', messages, [Errno.exists, Errno.familyNotSupported]);
 }
 
 function checkSpec(spec: BridgeSpec): void {
-  const isGood = /^[^\s/:]{1,15}$/.test(spec.bridge) && isAddress(spec.gateway) && parseCidr(`${spec.gateway}/${spec.prefix}`)?.family === 4;
-  if (!isGood) throw new TscomposeError('VALUE_INVALID', `network ${spec.network}: bridge ${spec.bridge} with ${spec.gateway}/${spec.prefix} is not possible`);
+  const isGood =
+    /^[^\s/:]{1,15}$/.test(spec.bridge) && isAddress(spec.gateway) && parseCidr(`${spec.gateway}/${spec.prefix}`)?.family === 4;
+  if (!isGood)
+    throw new TscomposeError(
+      'VALUE_INVALID',
+      `network ${spec.network}: bridge ${spec.bridge} with ${spec.gateway}/${spec.prefix} is not possible`,
+    );
 }

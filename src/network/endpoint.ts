@@ -7,7 +7,15 @@ import type { Message } from './netlink/codec.ts';
 import { Errno } from './netlink/errno.ts';
 import { type Answer, networkFailure, type NetlinkQueue } from './netlink/queue.ts';
 import {
-  allowHairpin, getLink, type Link, newAddress, newDefaultRoute, newVethPair, readLink, setLink, withoutIpv6Address,
+  allowHairpin,
+  getLink,
+  type Link,
+  newAddress,
+  newDefaultRoute,
+  newVethPair,
+  readLink,
+  setLink,
+  withoutIpv6Address,
 } from './netlink/route.ts';
 import type { RemoveLinks } from './removal.ts';
 
@@ -44,15 +52,17 @@ export interface Endpoint {
 }
 
 /**
- * Makes the links, addresses and the default route, and puts the namespace's loopback up. Run twice it completes what is missing. When a
- * step fails, the links made by this call are gone again. @throws NETWORK_FAILED, VALUE_INVALID
+ * Makes the links, addresses and the default route, and puts the namespace's loopback up. Run twice it completes what is missing.
+ * When a step fails, the links made by this call are gone again. @throws NETWORK_FAILED, VALUE_INVALID
  */
 export async function attachContainer(queue: NetlinkQueue, remove: RemoveLinks, request: AttachRequest): Promise<void> {
   checkRequest(request);
   const made: string[] = [];
   try {
     const bridges = await bridgeIndexes(queue, request.endpoints);
-    const peers = await Promise.all(request.endpoints.map((endpoint) => makeLink({ queue, remove, request, bridges, made }, endpoint)));
+    const peers = await Promise.all(
+      request.endpoints.map((endpoint) => makeLink({ queue, remove, request, bridges, made }, endpoint)),
+    );
     await queue.mustSend(request.netnsPath, insideMessages(request, peers), [Errno.exists, Errno.familyNotSupported]);
   } catch (error) {
     await remove(made).catch(() => undefined);
@@ -86,7 +96,8 @@ async function makeLink({ queue, remove, request, bridges, made }: Making, endpo
     const [created, labelled, reflecting, , raised, found] = answers as [Answer, Answer, Answer, Answer, Answer, Answer];
     if (created.errno === 0) made.push(endpoint.hostLink);
     const peer = linkIn(found)?.peer ?? 0;
-    const isUsable = created.errno === 0 || (created.errno === Errno.exists && (await isAttached(queue, request, endpoint, peer)));
+    const isUsable =
+      created.errno === 0 || (created.errno === Errno.exists && (await isAttached(queue, request, endpoint, peer)));
     const failed = [labelled, reflecting, raised, found].find(({ errno }) => errno !== 0);
     if (isUsable && !failed && peer !== 0) return peer;
     if (created.errno !== Errno.exists || attempt > 1) throw networkFailure(created.errno === 0 ? (failed ?? found) : created);
@@ -162,7 +173,8 @@ function checkRequest(request: AttachRequest): void {
     if (!isName(endpoint.interfaceName)) throw invalid(request, `"${endpoint.interfaceName}" is no name of an interface`);
     if (!isName(endpoint.hostLink)) throw invalid(request, `"${endpoint.hostLink}" is no name of a link`);
     if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(endpoint.mac)) throw invalid(request, `"${endpoint.mac}" is no MAC address`);
-    if (parseCidr(`${endpoint.ipv4}/${endpoint.prefix}`)?.family !== 4) throw invalid(request, `"${endpoint.ipv4}/${endpoint.prefix}" is no IPv4 address`);
+    if (parseCidr(`${endpoint.ipv4}/${endpoint.prefix}`)?.family !== 4)
+      throw invalid(request, `"${endpoint.ipv4}/${endpoint.prefix}" is no IPv4 address`);
     for (const address of [endpoint.gateway, endpoint.ipv6, endpoint.gateway6]) {
       if (address !== undefined && !isAddress(address)) throw invalid(request, `"${address}" is no address`);
     }

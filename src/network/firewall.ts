@@ -1,8 +1,9 @@
 /**
- * The firewall of a project: one table that says which ports are published, keeps networks apart, and closes everything else. Pure.
+ * The firewall of a project: one table that says which ports are published, keeps networks apart, and closes everything else.
+ * Pure.
  *
  * In nft's words (IPv6 alike where a network has it):
- *   raw          not from lo, to or from 127.0.0.0/8: drop    (route_localnet on our bridges would open the host's loopback otherwise)
+ *   raw          not from lo, to or from 127.0.0.0/8: drop  (route_localnet on our bridges would open loopback otherwise)
  *   prerouting,  to one of the host's own addresses: dnat to the map's entry for (address, protocol, port), then (protocol, port)
  *   output       the same, for connections from the host itself
  *   postrouting  masquerade what leaves a network, what comes from loopback, and what returns to its own bridge (hairpin)
@@ -13,8 +14,18 @@
 import { TscomposeError } from '../errors.ts';
 import { bytesOf, type Cidr, familyOf, isAddress, maskBytes, parseCidr } from './ip.ts';
 import {
-  type Expression, ifAddress, ifDestinationIsLocal, ifDestinationWasRewritten, ifEstablished, ifFamily, ifLink, ifLinkIn, interfaceName, masquerade,
-  rewriteDestination, verdict,
+  type Expression,
+  ifAddress,
+  ifDestinationIsLocal,
+  ifDestinationWasRewritten,
+  ifEstablished,
+  ifFamily,
+  ifLink,
+  ifLinkIn,
+  interfaceName,
+  masquerade,
+  rewriteDestination,
+  verdict,
 } from './nft/expressions.ts';
 import { type Chain, concatenate, type DataType, type Ruleset, type SetDefinition, type SetElement } from './nft/ruleset.ts';
 
@@ -114,8 +125,8 @@ function linkSets(networks: readonly ReadNetwork[]): SetDefinition[] {
 }
 
 /**
- * Four maps: ports published on every address have no address in their key, those of one address have. So a lookup costs the same for
- * the first port and the five-thousandth.
+ * Four maps: ports published on every address have no address in their key, those of one address have. So a lookup costs the same
+ * for the first port and the five-thousandth.
  */
 function portMaps(ports: readonly FirewallPort[]): SetDefinition[] {
   const elements = { pub4: new ElementList(), pub4a: new ElementList(), pub6: new ElementList(), pub6a: new ElementList() };
@@ -123,18 +134,28 @@ function portMaps(ports: readonly FirewallPort[]): SetDefinition[] {
     checkPort(port);
     const family = familyOf(port.containerIp);
     const everywhere = ['', '0.0.0.0', '::'].includes(port.hostIp);
-    if (!everywhere && familyOf(port.hostIp) !== family) throw invalid(`${port.hostIp} cannot publish a port of ${port.containerIp}`);
+    if (!everywhere && familyOf(port.hostIp) !== family)
+      throw invalid(`${port.hostIp} cannot publish a port of ${port.containerIp}`);
     const service = [Uint8Array.of(protocolNumbers[port.protocol]), portBytes(port.published)];
     const key = everywhere ? concatenate(...service) : concatenate(bytesOf(port.hostIp), ...service);
-    elements[`pub${family}${everywhere ? '' : 'a'}`].add({ key, data: concatenate(bytesOf(port.containerIp), portBytes(port.target)) }, port);
+    elements[`pub${family}${everywhere ? '' : 'a'}`].add(
+      { key, data: concatenate(bytesOf(port.containerIp), portBytes(port.target)) },
+      port,
+    );
   }
   const map = (name: keyof typeof elements, address: DataType, withAddress: boolean): SetDefinition => ({
-    name, id: setIds[name],
+    name,
+    id: setIds[name],
     key: withAddress ? [address, 'inet_proto', 'inet_service'] : ['inet_proto', 'inet_service'],
     data: [address, 'inet_service'],
     elements: elements[name].items,
   });
-  return [map('pub4', 'ipv4_addr', false), map('pub4a', 'ipv4_addr', true), map('pub6', 'ipv6_addr', false), map('pub6a', 'ipv6_addr', true)];
+  return [
+    map('pub4', 'ipv4_addr', false),
+    map('pub4a', 'ipv4_addr', true),
+    map('pub6', 'ipv6_addr', false),
+    map('pub6a', 'ipv6_addr', true),
+  ];
 }
 
 /** Elements whose keys differ; the kernel would answer EEXIST for the whole transaction without saying which. */
@@ -145,7 +166,10 @@ class ElementList {
   add(element: SetElement, port: FirewallPort): void {
     const key = element.key.join('.');
     if (this.keys.has(key)) {
-      throw new TscomposeError('CONFLICT', `host port ${port.hostIp ? `${port.hostIp}:` : ''}${port.published}/${port.protocol} is published twice`);
+      throw new TscomposeError(
+        'CONFLICT',
+        `host port ${port.hostIp ? `${port.hostIp}:` : ''}${port.published}/${port.protocol} is published twice`,
+      );
     }
     this.keys.add(key);
     this.items.push(element);
@@ -167,8 +191,8 @@ const loopback4 = { bytes: Uint8Array.of(127, 0, 0, 0), mask: Uint8Array.of(255,
 const loopback6 = { bytes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), mask: new Uint8Array(16).fill(255) };
 
 /**
- * Destination NAT comes before routing, so the kernel's own check for loopback addresses on the wire comes too late: a neighbour could
- * reach what is published on 127.0.0.1 by routing 127.0.0.1 to us.
+ * Destination NAT comes before routing, so the kernel's own check for loopback addresses on the wire comes too late: a neighbour
+ * could reach what is published on 127.0.0.1 by routing 127.0.0.1 to us.
  */
 function loopbackRules(networks: readonly ReadNetwork[]): Expression[][] {
   const fromWire = ifLink('in', false, 'lo');
@@ -176,7 +200,8 @@ function loopbackRules(networks: readonly ReadNetwork[]): Expression[][] {
     [...fromWire, ...ifAddress(4, 'destination', loopback4), ...verdict('drop')],
     [...fromWire, ...ifAddress(4, 'source', loopback4), ...verdict('drop')],
   ];
-  if (networks.some(({ subnet6 }) => subnet6 !== undefined)) rules.push([...fromWire, ...ifAddress(6, 'destination', loopback6), ...verdict('drop')]);
+  if (networks.some(({ subnet6 }) => subnet6 !== undefined))
+    rules.push([...fromWire, ...ifAddress(6, 'destination', loopback6), ...verdict('drop')]);
   return rules;
 }
 
@@ -184,7 +209,11 @@ function publishedRules(hasIpv6: boolean): Expression[][] {
   return (hasIpv6 ? ([4, 6] as const) : ([4] as const)).flatMap((family) => {
     const rule = (withAddress: boolean) => {
       const map = `pub${family}${withAddress ? 'a' : ''}` as 'pub4' | 'pub4a' | 'pub6' | 'pub6a';
-      return [...ifFamily(family), ...ifDestinationIsLocal(), ...rewriteDestination({ family, withAddress, map, mapId: setIds[map] })];
+      return [
+        ...ifFamily(family),
+        ...ifDestinationIsLocal(),
+        ...rewriteDestination({ family, withAddress, map, mapId: setIds[map] }),
+      ];
     };
     return [rule(true), rule(false)];
   });
@@ -212,7 +241,9 @@ function prefixesOf(network: ReadNetwork): Cidr[] {
 /** Traffic within a bridge comes here, too, where bridge-nf-call-iptables is on. */
 function forwardRules(networks: readonly ReadNetwork[]): Expression[][] {
   const within = networks.map(({ bridge, betweenContainers }) => [
-    ...ifLink('in', true, bridge), ...ifLink('out', true, bridge), ...verdict(betweenContainers === false ? 'drop' : 'accept'),
+    ...ifLink('in', true, bridge),
+    ...ifLink('out', true, bridge),
+    ...verdict(betweenContainers === false ? 'drop' : 'accept'),
   ]);
   return [
     ...within.filter((_rule, index) => networks[index]?.internal),

@@ -1,6 +1,6 @@
 /**
- * Who listens on a port of this host. A published port's packets are rewritten before any listener sees them, so a program of the host
- * would silently be cut off; a look-up here turns that into an error that names it.
+ * Who listens on a port of this host. A published port's packets are rewritten before any listener sees them, so a program of the
+ * host would silently be cut off; a look-up here turns that into an error that names it.
  */
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -18,8 +18,8 @@ const TCP_LISTEN = '0A';
 const UDP_UNCONNECTED = '07';
 
 /**
- * The holder in words: "process 4121 (nginx)", "project shop"; undefined when no listener is found, "another process" when it is not ours
- * to see whose it is. `hostIp` "0.0.0.0" or "" is every address.
+ * The holder in words: "process 4121 (nginx)", "project shop"; undefined when no listener is found, "another process" when it is
+ * not ours to see whose it is. `hostIp` "0.0.0.0" or "" is every address.
  */
 export function findPortHolder(protocol: string, hostIp: string, port: number): string | undefined {
   const texts = [protocol, `${protocol}6`].map((table) => read(`/proc/net/${table}`));
@@ -28,22 +28,29 @@ export function findPortHolder(protocol: string, hostIp: string, port: number): 
   return listener && holderOf(listener.inode);
 }
 
-/** /proc/net/{tcp,tcp6,udp,udp6} → sockets that listen (proc_pid_net(5)). Addresses stand there as 32-bit words in the machine's order. */
+/**
+ * /proc/net/{tcp,tcp6,udp,udp6} → sockets that listen (proc_pid_net(5)). Addresses stand there as 32-bit words in the machine's
+ * order.
+ */
 export function parseListeners(text: string, protocol: string): Listener[] {
   const listening = protocol === 'udp' ? UDP_UNCONNECTED : TCP_LISTEN;
-  return text.split('\n').slice(1).flatMap((line) => {
-    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
-    const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local ?? '');
-    if (!match || inode === undefined || state !== listening) return [];
-    return [{ protocol, address: wordsToAddress(match[1] as string), port: Number.parseInt(match[2] as string, 16), inode }];
-  });
+  return text
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
+      const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(local ?? '');
+      if (!match || inode === undefined || state !== listening) return [];
+      return [{ protocol, address: wordsToAddress(match[1] as string), port: Number.parseInt(match[2] as string, 16), inode }];
+    });
 }
 
 /** Whether two sockets could not both have one port: their addresses are equal, or one of them is "every". */
 export function addressesMeet(one: string, other: string): boolean {
   const [a, b] = [plainAddress(one), plainAddress(other)];
   /* "::" of a listener takes IPv4 connections as well, unless it asked for IPv6 only, which /proc does not tell. */
-  const isEvery = (address: string, against: string) => address === '' || address === '::' || (address === '0.0.0.0' && (against === '' || isIpv4(against)));
+  const isEvery = (address: string, against: string) =>
+    address === '' || address === '::' || (address === '0.0.0.0' && (against === '' || isIpv4(against)));
   return a === b || isEvery(a, b) || isEvery(b, a);
 }
 

@@ -33,7 +33,12 @@ export interface KeptLinks {
 }
 
 /** Removes the project's links that belong to nothing kept; returns their names. */
-export async function removeOwnedLinks(queue: NetlinkQueue, remove: RemoveLinks, project: string, kept: KeptLinks): Promise<string[]> {
+export async function removeOwnedLinks(
+  queue: NetlinkQueue,
+  remove: RemoveLinks,
+  project: string,
+  kept: KeptLinks,
+): Promise<string[]> {
   const ids = new Set(Array.from(kept.containerIds, (id) => id.slice(0, ALIAS_ID_DIGITS)));
   const networks = new Set(kept.networks);
   const isKept = (link: OwnedLink) => (link.containerId === undefined ? networks.has(link.network) : ids.has(link.containerId));
@@ -43,7 +48,9 @@ export async function removeOwnedLinks(queue: NetlinkQueue, remove: RemoveLinks,
   return names;
 }
 
-/** Prefixes of all addresses and routes of the host but default routes, so that no network of ours shadows something reachable. */
+/**
+ * Prefixes of all addresses and routes of the host but default routes, so that no network of ours shadows something reachable.
+ */
 export async function hostPrefixes(queue: NetlinkQueue): Promise<string[]> {
   const addresses = (await dump(queue, dumpAddresses())).flatMap((message) => readAddress(message)?.cidr ?? []);
   const routes = (await dump(queue, dumpRoutes())).flatMap((message) => readRoute(message) ?? []);

@@ -59,7 +59,9 @@ export function canonicalAddress(address: string): string {
 export function overlaps(a: Cidr, b: Cidr): boolean {
   if (a.family !== b.family) return false;
   const prefix = Math.min(a.prefix, b.prefix);
-  return a.bytes.every((byte, index) => ((byte ^ (b.bytes[index] as number)) & (0xff00 >> clamp(prefix - index * 8)) & 255) === 0);
+  return a.bytes.every(
+    (byte, index) => ((byte ^ (b.bytes[index] as number)) & (0xff00 >> clamp(prefix - index * 8)) & 255) === 0,
+  );
 }
 
 export function contains(cidr: Cidr, address: string): boolean {
@@ -73,7 +75,7 @@ export function ipv4Number(address: string): number {
 }
 
 export function ipv4Text(number: number): string {
-  return `${Math.floor(number / 2 ** 24)}.${Math.floor(number / 2 ** 16) % 256}.${Math.floor(number / 256) % 256}.${number % 256}`;
+  return [24, 16, 8, 0].map((shift) => (number >>> shift) & 255).join('.');
 }
 
 /** First and last address of an IPv4 prefix. */

@@ -34,9 +34,13 @@ export function linkAlias(owner: LinkOwner): string {
   const alias = parts.join(':');
   const isClean = parts.every((part) => part !== '' && !/[:\0]/.test(part));
   if (isClean && new TextEncoder().encode(alias).length <= ALIAS_MAX) return alias;
-  throw new TscomposeError('NAME_INVALID', `network "${owner.network.slice(0, 80)}" of project "${owner.project.slice(0, 80)}" cannot label a link`, {
-    hint: 'use shorter names, without ":"',
-  });
+  throw new TscomposeError(
+    'NAME_INVALID',
+    `network "${owner.network.slice(0, 80)}" of project "${owner.project.slice(0, 80)}" cannot label a link`,
+    {
+      hint: 'use shorter names, without ":"',
+    },
+  );
 }
 
 /** undefined for links of others. */

@@ -6,7 +6,14 @@
 import { readFile } from 'node:fs/promises';
 import { forwardQuery, parseResolvers, parseUpstream, type Upstream } from './dns/forward.ts';
 import {
-  addressAnswer, Code, emptyAnswer, nameAnswer, type Question, readQuestion, refusal, truncatedAnswer,
+  addressAnswer,
+  Code,
+  emptyAnswer,
+  nameAnswer,
+  type Question,
+  readQuestion,
+  refusal,
+  truncatedAnswer,
 } from './dns/message.ts';
 import { buildZone, type Finding, findAddress, findName, reverseAddress, rotate, type Zone, type ZoneMember } from './names.ts';
 import type { DnsCarrier } from './ports.ts';
@@ -87,6 +94,8 @@ export class NameServer {
         return nameAnswer(question, finding.name);
       case 'unknown':
         return emptyAnswer(question, Code.noSuchName);
+      case 'stranger':
+        return emptyAnswer(question, Code.failed);
       case 'outside':
         return await this.forward(askerId, question, message);
     }
@@ -111,8 +120,8 @@ export class NameServer {
   }
 
   /**
-   * Queries over UDP and TCP reach us alike. So an answer too long for a datagram is cut the first time, which makes the client come
-   * back over TCP, and given whole when the same container asks the same again soon.
+   * Queries over UDP and TCP reach us alike. So an answer too long for a datagram is cut the first time, which makes the client
+   * come back over TCP, and given whole when the same container asks the same again soon.
    */
   private fit(askerId: string, question: Question, answer: Uint8Array): Uint8Array {
     if (answer.length <= question.limit) return answer;

@@ -36,26 +36,32 @@ export function buildZone(members: readonly ZoneMember[]): Zone {
       const names = entry(networks, place.network, () => new Map<string, string[]>());
       const addresses = [place.ipv4, ...(place.ipv6 === undefined ? [] : [place.ipv6])];
       for (const name of new Set(place.aliases.map(canonicalName))) entry(names, name, () => []).push(...addresses);
-      for (const address of addresses) entry(owners, canonicalAddress(address), () => []).push({ network: place.network, name: member.name });
+      for (const address of addresses)
+        entry(owners, canonicalAddress(address), () => []).push({ network: place.network, name: member.name });
     }
   }
   return { members: new Map(members.map((member) => [member.id, member])), networks, owners };
 }
 
-/** Local answers (perhaps none, for a name without an address of that family), no such name for this asker, or not ours at all. */
+/**
+ * Local answers (perhaps none, for a name without an address of that family); no such name for this asker; not ours at all; or
+ * the asker is not known yet, and should ask again: a container may run a moment before the zone knows it.
+ */
 export type Finding =
   | { readonly kind: 'addresses'; readonly addresses: readonly string[] }
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'unknown' }
+  | { readonly kind: 'stranger' }
   | { readonly kind: 'outside' };
 
 /**
  * Looks a question up for the container that asks. `family` 0 stands for types that are no addresses (MX, HTTPS …): a name of the
- * project exists, but has none of them. The first network, by name, that knows the name answers alone, so that a connection stays on one network.
+ * project exists, but has none of them. The first network, by name, that knows the name answers alone, so that a connection stays
+ * on one network.
  */
 export function findName(zone: Zone, askerId: string, name: string, family: 0 | 4 | 6): Finding {
   const asker = zone.members.get(askerId);
-  if (!asker) return { kind: 'unknown' };
+  if (!asker) return { kind: 'stranger' };
   const wanted = canonicalName(name);
   for (const network of networksOf(asker)) {
     const names = zone.networks.get(network);
@@ -70,7 +76,7 @@ export function findName(zone: Zone, askerId: string, name: string, family: 0 | 
 /** Address → "container.network". */
 export function findAddress(zone: Zone, askerId: string, address: string): Finding {
   const asker = zone.members.get(askerId);
-  if (!asker) return { kind: 'unknown' };
+  if (!asker) return { kind: 'stranger' };
   const owners = zone.owners.get(canonicalAddress(address));
   if (!owners) return { kind: 'outside' };
   const networks = networksOf(asker);
@@ -83,7 +89,12 @@ export function reverseAddress(name: string): string | undefined {
   const labels = canonicalName(name).split('.').reverse();
   if (labels.shift() !== 'arpa') return undefined;
   const kind = labels.shift();
-  if (kind === 'in-addr' && labels.length === 4 && labels.every((label) => /^(0|[1-9]\d{0,2})$/.test(label) && Number(label) < 256)) return labels.join('.');
+  if (
+    kind === 'in-addr' &&
+    labels.length === 4 &&
+    labels.every((label) => /^(0|[1-9]\d{0,2})$/.test(label) && Number(label) < 256)
+  )
+    return labels.join('.');
   if (kind !== 'ip6' || labels.length !== 32 || !labels.every((label) => /^[0-9a-f]$/.test(label))) return undefined;
   return canonicalAddress((labels.join('').match(/.{4}/g) ?? []).join(':'));
 }
@@ -93,7 +104,6 @@ export function rotate<T>(list: readonly T[], turn: number): T[] {
   const start = list.length === 0 ? 0 : turn % list.length;
   return [...list.slice(start), ...list.slice(0, start)];
 }
-
 
 function canonicalName(name: string): string {
   return name.replace(/\.$/, '').toLowerCase();

@@ -1,6 +1,6 @@
 /**
- * Removes links, many at the price of one: the kernel waits for all processors to let go of a link (synchronize_net) once a removal,
- * some 20 ms each. So links to be removed are put into a group of their own first, and the group is removed.
+ * Removes links, many at the price of one: the kernel waits for all processors to let go of a link (synchronize_net) once a
+ * removal, some 20 ms each. So links to be removed are put into a group of their own first, and the group is removed.
  */
 
 import { randomInt } from 'node:crypto';

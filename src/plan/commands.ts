@@ -1,9 +1,9 @@
 import type { Observed, ObservedContainer } from '../model/observed.ts';
-import type { Dependency, Project } from '../model/project.ts';
+import type { Dependency, Project, Service } from '../model/project.ts';
 import { describeRest, isLive, refTo } from './container.ts';
 import { currentServices } from './down.ts';
 import { type PlanDraft, draftPlan } from './draft.ts';
-import { type ServiceGraph, tolerantGraph, withDependencies, withRestartedDependants } from './graph.ts';
+import { type ServiceGraph, tolerantGraph, withBorrowers, withDependencies, withRestartedDependants } from './graph.ts';
 import type { KillOptions, PauseOptions, RemoveOptions, RestartOptions, StartOptions, StopOptions } from './options.ts';
 import { containersOf } from './select.ts';
 import type { Plan, Step } from './step.ts';
@@ -19,19 +19,24 @@ import { addStops, addStopsAndRemoves } from './stops.ts';
 export function planStart(observed: Observed, options: StartOptions, project?: Project): Plan {
   const draft = draftPlan(observed.project);
   const own = serviceContainers(observed);
-  const graph = tolerantGraph(currentServices(project, own));
+  const specs = currentServices(project, own);
+  const graph = tolerantGraph(specs);
   const named = new Set(containersOf(observed, options.services).map((container) => container.service));
   const wanted = withDependencies(graph, named);
   const resting = own.filter((container) => wanted.has(container.service) && !isLive(container) && !isDoneDependency(container, named, options));
-  addStarts(draft, graph, own, resting, new Map(), options);
+  const borrowers = liveBorrowers(own, specs, resting);
+  const stops = addStops(draft, borrowers, specs, { because: 'what it shares a namespace with starts anew' });
+  addStarts(draft, graph, own, [...resting, ...borrowers], stops, options);
   return draft.finish();
 }
 
-/** `stop`: dependants before what they depend on. */
+/** `stop`: dependants before what they depend on; who shares a namespace with a stopped container stops too. */
 export function planStop(observed: Observed, { services, graceMs }: StopOptions, project?: Project): Plan {
   const draft = draftPlan(observed.project);
+  const specs = currentServices(project, observed.containers);
   const containers = containersOf(observed, services).filter((container) => services.length > 0 || !container.oneOff);
-  addStops(draft, containers, currentServices(project, observed.containers), { because: 'stop was asked for', ...grace(graceMs) });
+  const borrowers = liveBorrowers(serviceContainers(observed), specs, containers);
+  addStops(draft, [...containers, ...borrowers], specs, { because: 'stop was asked for', ...grace(graceMs) });
   return draft.finish();
 }
 
@@ -42,7 +47,7 @@ export function planRestart(observed: Observed, { services, noDeps, graceMs }: R
   const specs = currentServices(project, own);
   const graph = tolerantGraph(specs);
   const named = new Set(containersOf(observed, services).map((container) => container.service));
-  const wanted = noDeps ? named : withRestartedDependants(graph, named);
+  const wanted = noDeps ? withBorrowers(specs, named) : withRestartedDependants(graph, named);
   const restarted = own.filter((container) => named.has(container.service) || (wanted.has(container.service) && isLive(container)));
   const stops = addStops(draft, restarted, specs, { because: 'restart was asked for', ...grace(graceMs) });
   addStarts(draft, graph, own, restarted, stops, { services, wait: false });
@@ -68,8 +73,10 @@ export function planUnpause(observed: Observed, { services }: PauseOptions): Pla
 /** `rm`: removes service containers that do not run; with `stop` all of them. */
 export function planRemove(observed: Observed, { services, stop, volumes }: RemoveOptions, project?: Project): Plan {
   const draft = draftPlan(observed.project);
+  const specs = currentServices(project, observed.containers);
   const containers = containersOf(observed, services).filter((container) => !container.oneOff && (stop || !isLive(container)));
-  addStopsAndRemoves(draft, containers, currentServices(project, observed.containers), { because: 'removal was asked for', volumes });
+  const borrowers = liveBorrowers(serviceContainers(observed), specs, containers.filter(isLive));
+  addStopsAndRemoves(draft, containers, specs, { because: 'removal was asked for', volumes, alsoStopped: borrowers });
   return draft.finish();
 }
 
@@ -82,9 +89,24 @@ function planForEach(
   return draft.finish();
 }
 
-/** `run` containers are somebody's command; service commands leave them alone. */
+/**
+ * One container for every service and number: the one that lives, or the newest (an interrupted replacement leaves two, of which only
+ * one may run). `run` containers are somebody's command; service commands leave them alone.
+ */
 function serviceContainers(observed: Observed): readonly ObservedContainer[] {
-  return containersOf(observed, []).filter((container) => !container.oneOff);
+  const places = new Map<string, ObservedContainer>();
+  for (const container of containersOf(observed, []).filter((candidate) => !candidate.oneOff)) {
+    const place = `${container.number} ${container.service}`;
+    const other = places.get(place);
+    if (other === undefined || !isLive(other) || isLive(container)) places.set(place, container);
+  }
+  return [...places.values()];
+}
+
+/** Further running containers that share a namespace with one of these. */
+function liveBorrowers(own: readonly ObservedContainer[], specs: readonly Service[], lenders: readonly ObservedContainer[]): readonly ObservedContainer[] {
+  const names = withBorrowers(specs, new Set(lenders.map((container) => container.service)));
+  return own.filter((container) => names.has(container.service) && isLive(container) && !lenders.includes(container));
 }
 
 /** A finished one-shot that is only there as somebody's dependency is not run again. */
@@ -102,7 +124,7 @@ function addStarts(
   for (const name of graph.order) {
     for (const container of resting.filter((candidate) => candidate.service === name)) {
       const before = (graph.dependencies.get(name) ?? []).flatMap((dependency) => gates(dependency, name));
-      const because = stops.has(container.id) ? 'restart was asked for' : describeRest(container);
+      const because = stops.has(container.id) ? 'stopped for it' : describeRest(container);
       starts.set(container.id, draft.add({ do: 'start-container', container: refTo(container) }, because, [stops.get(container.id), ...before]));
     }
   }

@@ -24,10 +24,13 @@ export function planDown(project: Project | undefined, observed: Observed, optio
   return draft.finish();
 }
 
-/** The file's services where it has them, since depends_on may have changed without a new container; else what the container was made from. */
+/**
+ * The services by which containers are put in order: the file's, since depends_on may have changed without a new container, and an order
+ * may lead through a service that has none; beside them what containers of other services were made from.
+ */
 export function currentServices(project: Project | undefined, containers: readonly ObservedContainer[]): readonly Service[] {
   const services = new Map(sortedContainers(containers).map((container) => [container.service, container.spec]));
-  for (const service of project?.services ?? []) if (services.has(service.name)) services.set(service.name, service);
+  for (const service of project?.services ?? []) services.set(service.name, service);
   return [...services.values()];
 }
 

@@ -34,7 +34,7 @@ export function createGates(draft: PlanDraft, graph: ServiceGraph, slots: Readon
   const gateOf = (dependency: Dependency, dependant: Service, slot: Slot): number | undefined => {
     const until = untilOf[dependency.condition];
     if (until === 'started') return starts.get(slot);
-    if (!starts.has(slot) && isFulfilled(slot, until)) return undefined;
+    if (!starts.has(slot) && (!waitForOthers || isFulfilled(slot, until))) return undefined;
     return waitFor(slot, until, dependency.required, `${dependant.name} depends on it`);
   };
 

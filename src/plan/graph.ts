@@ -26,10 +26,12 @@ export function tolerantGraph(services: readonly Service[]): ServiceGraph {
   return graphOf(services, () => {});
 }
 
-/** `depends_on`, and the services whose namespaces it shares (compose: they are dependencies with `restart: true`). */
+/** `depends_on`, and the services whose namespaces it shares: whatever the file says, those it has to follow when they restart. */
 export function dependenciesOf(service: Service): readonly Dependency[] {
-  const lenders = namespaceLenders(service).filter((name) => !service.dependsOn.some((dependency) => dependency.service === name));
-  return [...service.dependsOn, ...lenders.map(lenderDependency)].sort((a, b) => (a.service < b.service ? -1 : 1));
+  const lenders = namespaceLenders(service);
+  const named = service.dependsOn.map((edge) => (lenders.includes(edge.service) ? { ...edge, restart: true } : edge));
+  const unnamed = lenders.filter((name) => !named.some((edge) => edge.service === name));
+  return [...named, ...unnamed.map(lenderDependency)].sort((a, b) => (a.service < b.service ? -1 : 1));
 }
 
 /** Services whose network, pid, ipc or uts namespace this one joins ("service:NAME"). */
@@ -48,6 +50,11 @@ export function withDependencies(graph: ServiceGraph, names: Iterable<string>): 
 /** These services and the dependants that must follow their restart (`restart: true`), directly or not. */
 export function withRestartedDependants(graph: ServiceGraph, names: Iterable<string>): ReadonlySet<string> {
   return closure(names, (name) => (graph.dependants.get(name) ?? []).filter((dependant) => mustFollowRestart(graph, dependant, name)));
+}
+
+/** These services and those that share a namespace with them: without the lender's container they are cut off for good. */
+export function withBorrowers(services: readonly Service[], names: Iterable<string>): ReadonlySet<string> {
+  return closure(names, (name) => services.filter((service) => namespaceLenders(service).includes(name)).map((service) => service.name));
 }
 
 /** The nearest dependants for which `isMeant` holds, looking through those for which it does not. */

@@ -9,6 +9,13 @@ export interface StopReason {
   readonly graceMs?: number;
 }
 
+export interface RemoveReason extends StopReason {
+  /** Anonymous ones too. */
+  readonly volumes: boolean;
+  /** Containers that stop with them and stay. */
+  readonly alsoStopped?: readonly ObservedContainer[];
+}
+
 /**
  * Stops those of the containers that live, dependants before what they depend on. Returns container id → step id.
  * What is there may contradict itself (depends_on changed between two `up`s), so a cycle among these services is no fault here.
@@ -33,9 +40,9 @@ export function addStops(
 /** Stops and removes these containers. Returns container id → id of its removal. */
 export function addStopsAndRemoves(
   draft: PlanDraft, containers: readonly ObservedContainer[], services: readonly Service[],
-  { volumes, ...reason }: StopReason & { readonly volumes: boolean },
+  { volumes, alsoStopped = [], ...reason }: RemoveReason,
 ): ReadonlyMap<string, number> {
-  const stops = addStops(draft, containers, services, reason);
+  const stops = addStops(draft, [...containers, ...alsoStopped], services, reason);
   return new Map(
     sortedContainers(containers).map((container) => {
       const step = { do: 'remove-container', container: refTo(container), volumes } as const;

@@ -3,7 +3,7 @@ import type { Project, Service } from '../model/project.ts';
 import { exclusiveClaims, isLive, refTo } from './container.ts';
 import { type PlanDraft, draftPlan } from './draft.ts';
 import { type Gates, addWaits, createGates } from './gates.ts';
-import { type ServiceGraph, dependencyGraph, nearestDependants } from './graph.ts';
+import { type ServiceGraph, dependencyGraph, namespaceLenders, nearestDependants } from './graph.ts';
 import type { PlanOptions } from './options.ts';
 import { orphansOf, selectServices } from './select.ts';
 import { type Removal, type Slot, decideSlots, refToSlot } from './slots.ts';
@@ -48,12 +48,15 @@ interface Decisions {
   readonly guest: Service | undefined;
 }
 
-function decideUp({ project, observed, options, asked, guest }: ServicesRequest): Decisions {
+function decideUp(request: ServicesRequest): Decisions {
+  const { project, observed, options, asked, guest } = request;
   const graph = dependencyGraph(project.services);
   const orphans = orphansOf(project, observed);
   const guests = guest === undefined ? [] : [guest];
   const { selected, networks } = selectWithNeighbours(project, observed, options, asked, guests);
   const { slots, removals } = decideSlots({ project, observed, options, graph, selected, networks });
+  const cutOff = servicesCutOff(project, observed, selected, slots);
+  if (cutOff.length > 0) return decideUp({ ...request, asked: new Set([...selected, ...cutOff]) });
   const leaving = options.removeOrphans ? orphans : [];
   requireUnused(networks, observed.containers.filter((container) => !isManaged(container, selected) && !leaving.includes(container)));
   const volumes = decideVolumes(project, observed, [...servicesNamed(project, selected), ...guests]);
@@ -82,8 +85,23 @@ function selectWithNeighbours(
     : selectWithNeighbours(project, observed, options, new Set([...asked, ...neighbours]), guests);
 }
 
+/** Running services that were not asked for, but would lose the namespace they share with one that starts anew. */
+function servicesCutOff(
+  project: Project, observed: Observed, selected: ReadonlySet<string>, slots: ReadonlyMap<string, readonly Slot[]>,
+): readonly string[] {
+  const moved = [...slots].filter(([, own]) => own.some(({ action }) => action !== 'leave' && action !== 'unpause')).map(([name]) => name);
+  const isUp = (name: string): boolean => observed.containers.some((container) => container.service === name && isLive(container));
+  return project.services
+    .filter((service) => !selected.has(service.name) && namespaceLenders(service).some((name) => moved.includes(name)))
+    .map((service) => service.name)
+    .filter(isUp);
+}
+
+/** Nothing is replaced: a changed network stays as it is, one with a new name comes beside the old one. */
 function withoutRemoval(decision: NetworkDecision): NetworkDecision {
-  return { ...decision, action: decision.action === 'rebuild' ? 'leave' : decision.action, removed: [] };
+  if (decision.action !== 'rebuild') return { ...decision, removed: [] };
+  const isThere = decision.removed.some((network) => network.name === decision.network.name);
+  return { ...decision, action: isThere ? 'leave' : 'create', removed: [] };
 }
 
 function isManaged(container: ObservedContainer, selected: ReadonlySet<string>): boolean {
@@ -265,7 +283,7 @@ function addStart({ draft, decisions, networks, creates, stops, removes }: Emitt
     ...predecessors.flatMap(({ id }) => [stops.get(id), removes.get(id)]),
     ...rivals(slot, decisions).map(({ id }) => stops.get(id)),
     ...slot.service.networks.map((attachment) => networks.get(attachment.network)),
-    ...(decisions.options.start ? gates.before(slot.service) : []),
+    ...gates.before(slot.service),
   ];
   return draft.add({ do: 'start-container', container }, startReason(slot), after);
 }

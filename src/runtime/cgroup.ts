@@ -69,7 +69,8 @@ function splitPlan(layout: CgroupLayout, path: string, resources: OciResources):
 /** Each hierarchy costs a mkdir, a migration and an rmdir, so only those that bound, count, freeze or guard something. */
 const wantedControllers = ['memory', 'cpu', 'cpuacct', 'pids', 'devices', 'freezer', 'blkio', 'name=systemd'];
 
-function usedHierarchies(layout: CgroupLayout, resources: OciResources): readonly CgroupHierarchy[] {
+/** The version 1 hierarchies that a container with these resources has a cgroup in. */
+export function usedHierarchies(layout: CgroupLayout, resources: OciResources): readonly CgroupHierarchy[] {
   const wanted = resources.cpu?.cpus || resources.cpu?.mems ? [...wantedControllers, 'cpuset'] : wantedControllers;
   return layout.hierarchies.filter((hierarchy) => hierarchy.controllers.some((name) => wanted.includes(name)));
 }

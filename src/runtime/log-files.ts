@@ -141,23 +141,34 @@ function openFile(path: string): LogFile | undefined {
 
 // The last lines
 
-/** Places the files so that what is left to read has `count` line ends. Reads backwards, so a long log costs no more than a short one. */
+/**
+ * Places the files so that what is left to read is the last `count` lines. Reads backwards, so a long log costs no more than a short
+ * one, to the line end before the first one wanted: pieces of that one may lie in an older file.
+ */
 function fromTail(files: LogFile[], count: number): LogFile[] {
   let wanted = count;
   for (let index = files.length - 1; index >= 0; index--) {
     const file = files[index] as LogFile;
-    const { start, found } = tailStart(file.fd, wanted);
+    const { start, found, isBounded } = tailStart(file.fd, wanted);
     file.position = start;
     wanted -= found;
-    if (wanted > 0) continue;
+    if (!isBounded) continue;
     for (const older of files.splice(0, index)) closeSync(older.fd);
     return files;
   }
   return files;
 }
 
-/** Where the last `wanted` complete lines of a file begin, and how many of them it has. */
-function tailStart(fd: number, wanted: number): { readonly start: number; readonly found: number } {
+interface TailStart {
+  /** Behind the line end that comes before the last `wanted` lines, or the file's beginning. */
+  readonly start: number;
+  /** How many of the lines end in this file. */
+  readonly found: number;
+  /** That line end is in this file. */
+  readonly isBounded: boolean;
+}
+
+function tailStart(fd: number, wanted: number): TailStart {
   let position = fstatSync(fd).size;
   let carried = Buffer.alloc(0);
   let found = 0;
@@ -172,14 +183,14 @@ function tailStart(fd: number, wanted: number): { readonly start: number; readon
       const before = end === 0 ? -1 : buffer.lastIndexOf(newline, end - 1);
       if (before < 0 && position > 0) break;
       if (endsLine(buffer, before + 1, end)) {
-        if (found === wanted) return { start: position + end + 1, found };
+        if (found === wanted) return { start: position + end + 1, found, isBounded: true };
         found++;
       }
       end = before;
     }
-    carried = buffer.subarray(0, end < 0 ? 0 : end + 1);
+    carried = buffer.subarray(0, end + 1);
   }
-  return found === wanted && wanted === 0 ? { start: fstatSync(fd).size, found } : { start: 0, found };
+  return { start: 0, found, isBounded: false };
 }
 
 /** Whether the piece between these places is the last one of a program's line. */

@@ -1,4 +1,5 @@
 import { OpFlag, type ProgramOp } from '../core/protocol.ts';
+import { usedHierarchies } from './cgroup.ts';
 import type { CgroupHierarchy, CgroupLayout } from './cgroup-layout.ts';
 import type { LowerContext } from './lower.ts';
 import { MountFlag, type MountOptions, parseMountOptions } from './mount-options.ts';
@@ -72,7 +73,8 @@ function fileSystemOp(mount: OciMount, options: MountOptions): ProgramOp {
 
 /**
  * With version 2 one mount, which the cgroup namespace roots at the container's own group. With version 1 a tmpfs with one folder
- * per hierarchy, as programs that look for their memory limit expect; a hierarchy of several controllers has links to it.
+ * per hierarchy, as programs that look for their memory limit expect; a hierarchy of several controllers has links to it. Only those are shown
+ * that the container has a group of its own in: in any other it would see the host's.
  */
 function cgroupMounts(mount: OciMount, options: MountOptions, spec: OciSpec, layout: CgroupLayout): ProgramOp[] {
   const isOwn = spec.linux.namespaces.some((namespace) => namespace.type === 'cgroup');
@@ -82,7 +84,7 @@ function cgroupMounts(mount: OciMount, options: MountOptions, spec: OciSpec, lay
   };
   return [
     tmpfs,
-    ...layout.hierarchies.flatMap((hierarchy) => hierarchyMount(hierarchy, mount.destination, options, spec, isOwn)),
+    ...usedHierarchies(layout, spec.linux.resources).flatMap((hierarchy) => hierarchyMount(hierarchy, mount.destination, options, spec, isOwn)),
     ...(layout.unified ? [unifiedMount(`${mount.destination}/unified`, options, spec, layout, isOwn)] : []),
     { op: 'remount', b: mount.destination, x: options.flags | MountFlag.readOnly },
   ];

@@ -18,8 +18,21 @@ export interface FilterWish {
 
 /** What editors and version control leave beside the files that are meant. */
 const neverMeant: readonly string[] = [
-  '**/.git', '**/.hg', '**/.svn', '**/*~', '**/.*.swp', '**/.*.swx', '**/.*.swo', '**/4913', '**/.#*', '**/#*#', '**/*___jb_tmp___',
-  '**/*___jb_old___', '**/.goutputstream-*', '**/.DS_Store', '**/*.tmp.[0-9]*',
+  '**/.git',
+  '**/.hg',
+  '**/.svn',
+  '**/*~',
+  '**/.*.swp',
+  '**/.*.swx',
+  '**/.*.swo',
+  '**/4913',
+  '**/.#*',
+  '**/#*#',
+  '**/*___jb_tmp___',
+  '**/*___jb_old___',
+  '**/.goutputstream-*',
+  '**/.DS_Store',
+  '**/*.tmp.[0-9]*',
 ];
 
 export function pathFilter({ ignore: patterns, include, ignoreFile }: FilterWish): PathFilter {

@@ -27,14 +27,22 @@ export interface UselessRule {
 }
 
 /** `readIgnoreFile` gives the text of a folder's .dockerignore, if there is one. */
-export function readyRules(services: readonly Service[], readIgnoreFile: (folder: string) => string | undefined): { rules: ReadyRule[]; useless: UselessRule[] } {
+export function readyRules(
+  services: readonly Service[],
+  readIgnoreFile: (folder: string) => string | undefined,
+): { rules: ReadyRule[]; useless: UselessRule[] } {
   const rules: ReadyRule[] = [];
   const useless: UselessRule[] = [];
   for (const service of services) {
     for (const rule of service.watch) {
       const because = whyUseless(service, rule);
       if (because !== undefined) useless.push({ service: service.name, path: rule.path, because });
-      else rules.push({ service: service.name, rule, accepts: pathFilter({ ignore: rule.ignore, include: rule.include, ignoreFile: readIgnoreFile(rule.path) }) });
+      else
+        rules.push({
+          service: service.name,
+          rule,
+          accepts: pathFilter({ ignore: rule.ignore, include: rule.include, ignoreFile: readIgnoreFile(rule.path) }),
+        });
     }
   }
   return { rules, useless };
@@ -54,9 +62,14 @@ export function isSync({ action }: WatchRule): boolean {
 
 /** Every rule that the path meets, in the order of the file; the same path may concern several services. */
 export function matchRules(rules: readonly ReadyRule[], path: string): WatchAction[] {
-  return rules.filter(({ rule, accepts }) => isWithin(path, rule.path) && accepts(posix.relative(rule.path, path))).map(({ service, rule }) => ({
-    service, rule, hostPath: path, ...(isSync(rule) && rule.target !== undefined && { target: targetOf(rule, rule.target, path) }),
-  }));
+  return rules
+    .filter(({ rule, accepts }) => isWithin(path, rule.path) && accepts(posix.relative(rule.path, path)))
+    .map(({ service, rule }) => ({
+      service,
+      rule,
+      hostPath: path,
+      ...(isSync(rule) && rule.target !== undefined && { target: targetOf(rule, rule.target, path) }),
+    }));
 }
 
 /** The folder's content goes into the target; a rule on a single file names the file's new name, or ends in "/" for a folder. */

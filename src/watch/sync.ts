@@ -93,7 +93,12 @@ async function collectFile({ hostPath, target }: SyncWish, operations: SyncOpera
       skipped.push(`${hostPath} is larger than ${FILE_LIMIT / 1024 / 1024} MiB`);
       return;
     }
-    operations.push({ op: 'write', path: target, mode: stats.mode & 0o7777, contentBase64: (await file.readFile()).toString('base64') });
+    operations.push({
+      op: 'write',
+      path: target,
+      mode: stats.mode & 0o7777,
+      contentBase64: (await file.readFile()).toString('base64'),
+    });
   } finally {
     await file.close();
   }

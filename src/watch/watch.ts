@@ -66,7 +66,9 @@ export function startWatch(options: WatchOptions): Watching {
     const paths = batch?.paths ?? new Set<string>();
     batch = undefined;
     timer = undefined;
-    work = work.then(() => perform(paths)).catch((error: unknown) => options.warn(error instanceof Error ? error.message : String(error)));
+    work = work
+      .then(() => perform(paths))
+      .catch((error: unknown) => options.warn(error instanceof Error ? error.message : String(error)));
   }
   async function perform(paths: ReadonlySet<string>): Promise<void> {
     const changed = [...paths];
@@ -115,8 +117,11 @@ interface WatchState {
 function watchState(options: WatchOptions, project: Project, synced = new Set<string>()): WatchState {
   const services = project.services.filter((service) => options.services.length === 0 || options.services.includes(service.name));
   const { rules, useless } = readyRules(services, readIgnoreFile);
-  for (const { service, path, because } of useless) options.warn(`service "${service}": watching ${path} does nothing: ${because}`);
-  const folderFilters = new Map(rules.map((ready) => [ready, folderFilter({ ...ready.rule, ignoreFile: readIgnoreFile(ready.rule.path) })]));
+  for (const { service, path, because } of useless)
+    options.warn(`service "${service}": watching ${path} does nothing: ${because}`);
+  const folderFilters = new Map(
+    rules.map((ready) => [ready, folderFilter({ ...ready.rule, ignoreFile: readIgnoreFile(ready.rule.path) })]),
+  );
   const paths = topmost([...rules.map(({ rule }) => rule.path), ...options.projectFiles]);
   return { rules, folderFilters, paths, projectFiles: options.projectFiles, synced };
 }
@@ -159,19 +164,37 @@ async function initialSync({ target, say, warn }: WatchOptions, state: WatchStat
   }
 }
 
-function syncWish({ folderFilters }: WatchState, ready: ReadyRule, hostPath: string, target: string): Parameters<typeof syncOperations>[0] {
-  return { root: ready.rule.path, hostPath, target, accepts: ready.accepts, acceptsFolder: folderFilters.get(ready) ?? ready.accepts };
+function syncWish(
+  { folderFilters }: WatchState,
+  ready: ReadyRule,
+  hostPath: string,
+  target: string,
+): Parameters<typeof syncOperations>[0] {
+  return {
+    root: ready.rule.path,
+    hostPath,
+    target,
+    accepts: ready.accepts,
+    acceptsFolder: folderFilters.get(ready) ?? ready.accepts,
+  };
 }
 
 /** Sync first, then what follows a sync, then plain restarts; each service once. */
 async function performActions(options: WatchOptions, state: WatchState, paths: readonly string[]): Promise<void> {
-  const actions = topmost(paths).filter((path) => !state.projectFiles.includes(path)).flatMap((path) => matchRules(state.rules, path));
+  const actions = topmost(paths)
+    .filter((path) => !state.projectFiles.includes(path))
+    .flatMap((path) => matchRules(state.rules, path));
   if (actions.length === 0) return;
   await initialSync(options, state);
   for (const [service, own] of groupByService(actions)) await performService(options, state, service, own);
 }
 
-async function performService(options: WatchOptions, state: WatchState, service: string, actions: readonly WatchAction[]): Promise<void> {
+async function performService(
+  options: WatchOptions,
+  state: WatchState,
+  service: string,
+  actions: readonly WatchAction[],
+): Promise<void> {
   const { target, say } = options;
   const syncs = actions.filter(({ rule }) => isSync(rule));
   if (syncs.length > 0) {
@@ -187,17 +210,26 @@ async function performService(options: WatchOptions, state: WatchState, service:
   }
 }
 
-async function syncService({ target, warn }: WatchOptions, state: WatchState, service: string, actions: readonly WatchAction[]): Promise<void> {
-  const plans = await Promise.all(actions.map((action) => {
-    const ready = state.rules.find(({ rule, service: owner }) => rule === action.rule && owner === service) as ReadyRule;
-    return syncOperations(syncWish(state, ready, action.hostPath, action.target as string));
-  }));
+async function syncService(
+  { target, warn }: WatchOptions,
+  state: WatchState,
+  service: string,
+  actions: readonly WatchAction[],
+): Promise<void> {
+  const plans = await Promise.all(
+    actions.map((action) => {
+      const ready = state.rules.find(({ rule, service: owner }) => rule === action.rule && owner === service) as ReadyRule;
+      return syncOperations(syncWish(state, ready, action.hostPath, action.target as string));
+    }),
+  );
   for (const skipped of new Set(plans.flatMap((plan) => plan.skipped))) warn(skipped);
   const operations = plans.flatMap((plan) => plan.operations);
   const containers = await target.containers(service);
-  await Promise.all(containers.map(async (id) => {
-    for (const portion of portions(operations)) await target.sync(id, portion);
-  }));
+  await Promise.all(
+    containers.map(async (id) => {
+      for (const portion of portions(operations)) await target.sync(id, portion);
+    }),
+  );
 }
 
 async function execInService({ target, say, warn }: WatchOptions, service: string, command: readonly string[]): Promise<void> {

@@ -34,7 +34,8 @@ export function watchPaths(options: WatcherOptions): Watcher {
   });
   const fallBack = (error: unknown): void => {
     if (isPolling || !isErrno(error, ...exhausted)) {
-      if (!isErrno(error, 'ENOENT', 'EACCES', 'EPERM')) options.onWarning(`watching failed: ${error instanceof Error ? error.message : String(error)}`);
+      if (!isErrno(error, 'ENOENT', 'EACCES', 'EPERM'))
+        options.onWarning(`watching failed: ${error instanceof Error ? error.message : String(error)}`);
       return;
     }
     isPolling = true;
@@ -54,9 +55,19 @@ export function watchPaths(options: WatcherOptions): Watcher {
   return { ready, rescan: ledger.tellDifferences, close: () => inner.close() };
 }
 
-function openWatcher({ paths, ignores, onChange }: WatcherOptions, ledger: Ledger, usePolling: boolean): ReturnType<typeof watchFiles> {
+function openWatcher(
+  { paths, ignores, onChange }: WatcherOptions,
+  ledger: Ledger,
+  usePolling: boolean,
+): ReturnType<typeof watchFiles> {
   const watcher = watchFiles([...paths], {
-    ignoreInitial: true, followSymlinks: false, ignored: ignores, persistent: true, usePolling, interval: POLL_MS, atomic: false,
+    ignoreInitial: true,
+    followSymlinks: false,
+    ignored: ignores,
+    persistent: true,
+    usePolling,
+    interval: POLL_MS,
+    atomic: false,
   });
   watcher.on('all', (_event, path) => {
     ledger.remember(path);

@@ -1,6 +1,6 @@
 /** From a container's record to what its shim needs: image, user, files, bundle, launch program. */
 
-import { readFileSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, statSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import type { ShimFields } from '../core/core.ts';
 import { encodeProgram } from '../core/program.ts';
@@ -42,6 +42,7 @@ export async function prepareLaunch(world: World, record: ContainerRecord, waitA
   for (const folder of [paths.run, paths.rootfs]) makeFolder(folder);
   const image = await resolveImage(service.image, imagesPath(world.roots));
   const user = userOf(service, image);
+  if (!record.everStarted) likeImageRoot(paths.upper, image);
   await prepareSources(world, record, image, user);
   const spec = renderBundle(bundleInput(world, record, image, user));
   writeWholeVolatile(`${paths.bundle}/config.json`, JSON.stringify(spec));
@@ -106,6 +107,13 @@ function checkSource(service: Service, mount: Mount): void {
     path: mount.source,
     hint: 'make it, or use the short form, which makes a missing folder',
   });
+}
+
+/** "/" of an overlay has the owner and mode of its upper folder, which ours would close to every user of the image. */
+function likeImageRoot(upper: string, image: ResolvedImage): void {
+  const root = statSync(image.lowerdirs[0] as string);
+  chownSync(upper, root.uid, root.gid);
+  chmodSync(upper, root.mode & 0o7777);
 }
 
 /** Folders that binds want made, and the image's content for a volume's first use. */

@@ -6,7 +6,7 @@ import { apply } from '../../src/apply/apply.ts';
 import { TscomposeError } from '../../src/errors.ts';
 import type { Observed } from '../../src/model/observed.ts';
 import type { Project, Service } from '../../src/model/project.ts';
-import { fingerprintService } from '../../src/model/fingerprint.ts';
+import { fingerprintNetwork, fingerprintService } from '../../src/model/fingerprint.ts';
 import type { PlanOptions } from '../../src/plan/options.ts';
 import { planDown, planPause, planRemove, planRestart, planStart, planStop, planUp } from '../../src/plan/plan.ts';
 import type { Plan } from '../../src/plan/step.ts';
@@ -35,7 +35,9 @@ export function rehearse(first: ProjectSeed): Rehearsal {
     const machine = simulatedMachine(world, { seed: planned.seed, ...faultOptions(planned.fault) });
     const patience = new AbortController();
     const work = async () => apply(make(await machine.observe()), machine, () => {}, patience.signal, { onError });
-    await tolerate(() => simulate(machine, work), planned.command.do === 'up' ? undefined : patience);
+    // What an outdated container was made from may never come to what is waited for; an up to date one must.
+    const mustEnd = planned.command.do === 'up' && planned.command.options.recreate !== 'never';
+    await tolerate(() => simulate(machine, work), mustEnd ? undefined : patience);
   };
 
   const change = (next: ProjectSeed): void => {
@@ -179,7 +181,7 @@ function wellDoingContainers(world: SimulatedWorld, project: Project, options: P
     const numbers = [...new Set(own.map((container) => container.number))].slice(0, options.scale[service.name] ?? service.replicas);
     const fit = own.filter((container) => numbers.includes(container.number) && isFit(container, fingerprint));
     const alone = fit.filter((container) => fit.every((other) => other === container || other.number !== container.number));
-    return alone.filter((container) => hasItsNetworks(world, container)).map((container) => container.id);
+    return alone.filter((container) => hasItsNetworks(world, project, container)).map((container) => container.id);
   });
 }
 
@@ -188,15 +190,20 @@ function isFit(container: SimulatedContainer, fingerprint: string): boolean {
   return container.fingerprint === fingerprint && isAlive(container) && !container.stoppedByUser;
 }
 
-function hasItsNetworks(world: SimulatedWorld, { links }: SimulatedContainer): boolean {
-  return [...links].every(([name, incarnation]) => world.networks.get(name)?.present && world.incarnations.get(name) === incarnation);
+function hasItsNetworks(world: SimulatedWorld, project: Project, { links }: SimulatedContainer): boolean {
+  return [...links].every(([name, incarnation]) => {
+    const [network, wanted] = [world.networks.get(name), project.networks.find((candidate) => candidate.name === name)];
+    const isWanted = wanted !== undefined && network?.fingerprint === fingerprintNetwork(wanted);
+    return isWanted && network.present && world.incarnations.get(name) === incarnation;
+  });
 }
 
 function unreadyDependencies(world: SimulatedWorld, project: Project, options: PlanOptions, container: SimulatedContainer): readonly string[] {
   const service = project.services.find((candidate) => candidate.name === container.service);
   return (service?.dependsOn ?? []).flatMap((dependency) => {
     const target = project.services.find((candidate) => candidate.name === dependency.service);
-    if (target === undefined) return [];
+    // An outdated container that is kept may have no health check; an optional dependency may then be passed over.
+    if (target === undefined || (options.recreate === 'never' && !dependency.required)) return [];
     const replicas = options.scale[target.name] ?? target.replicas;
     const ready = [...world.containers.values()].filter(
       (other) => other.service === target.name && !other.oneOff && other.number >= 1 && isReady(other, dependency.condition),

@@ -213,15 +213,19 @@ export async function simulate<T>(machine: SimulatedMachine, work: () => Promise
     (result) => (outcome = { result }),
     (error: unknown) => (outcome = { error }),
   );
+  const deadline = machine.world.now + longestWorkMs;
   for (;;) {
     await settleMicrotasks();
     if (machine.hasCrashed()) return undefined;
     if (outcome !== undefined) break;
-    if (!fireNext(machine.world)) throw new Stuck('the work waits for something that never happens');
+    // A container in a crash loop keeps the clock going for ever.
+    if (machine.world.now > deadline || !fireNext(machine.world)) throw new Stuck('the work waits for something that never happens');
   }
   if ('error' in outcome) throw outcome.error;
   return outcome.result;
 }
+
+const longestWorkMs = 3_600_000;
 
 /** A turn of the event loop runs all microtasks that are due. */
 function settleMicrotasks(): Promise<void> {

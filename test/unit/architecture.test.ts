@@ -64,20 +64,29 @@ test('pure rooms import no node: module beyond their list', () => {
 
 test('pure rooms touch neither process nor the console nor the clock', () => {
   const touching = sourceFiles(source).filter(
-    (file) => roomOf(file) in pureRooms && /\b(process|console)\.|\bDate\.now\(|\bMath\.random\(/.test(withoutComments(file)),
+    (file) =>
+      roomOf(file) in pureRooms &&
+      /\bprocess\.|\bconsole\.(log|error|warn|info|debug)\b|\bDate\.now\(|\bMath\.random\(/.test(withoutComments(file)),
   );
   expect(touching).toEqual([]);
 });
 
 test('only the command line prints', () => {
   const printing = sourceFiles(source).filter(
-    (file) => roomOf(file) !== 'cli' && /\bconsole\.|\bprocess\.(stdout|stderr)\b/.test(withoutComments(file)),
+    (file) =>
+      roomOf(file) !== 'cli' &&
+      /\bconsole\.(log|error|warn|info|debug)\b|\bprocess\.(stdout|stderr)\b/.test(withoutComments(file)),
   );
   expect(printing).toEqual([]);
 });
 
 test('files do not import each other in circles', () => {
   expect(circles()).toEqual([]);
+});
+
+test('no module exports a name "then": whoever awaits such a module waits for ever', () => {
+  const thenable = /^export\s+(?:async\s+)?(?:function|const|let)\s+then\b|^export\s*\{[^}]*\bthen\b[^}]*\}/m;
+  expect(sourceFiles(source).filter((file) => thenable.test(withoutComments(file)))).toEqual([]);
 });
 
 function isAllowed({ file, room, specifier }: Import): boolean {

@@ -1,8 +1,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { commandTable } from '../../src/cli/command-table.ts';
 import { errorCodes } from '../../src/errors.ts';
-import { topLevelFields } from '../../src/load/nested-attributes.ts';
+import { topLevelFields } from '../../src/load/attributes.ts';
 import { serviceFields } from '../../src/load/service-attributes.ts';
 import { repository } from '../support/repository.ts';
 
@@ -13,12 +14,24 @@ const packageFile = JSON.parse(read('package.json')) as {
   dependencies?: Record<string, string>;
   devDependencies: Record<string, string>;
 };
-const texts = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...fs.readdirSync(path.join(repository, 'docs')).map((file) => `docs/${file}`)];
+const texts = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...fs.readdirSync(path.join(repository, 'docs')).map((file) => `docs/${file}`),
+];
+
+const commandNames = commandTable.map((command) => command.name);
 
 /** First cells of a table's rows that are code: | `NAME` | … | → [NAME, …]. */
 function rowsOf(text: string): string[][] {
   const lines = text.split('\n').filter((line) => /^\| `/.test(line));
-  return lines.map((line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim().replace(/^`([^`]*)`$/, '$1')));
+  return lines.map((line) =>
+    line
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim().replace(/^`([^`]*)`$/, '$1')),
+  );
 }
 
 test('docs/errors.md lists exactly the codes of the registry, with their exit statuses', () => {
@@ -50,8 +63,10 @@ describe.each(texts)('%s', (file) => {
   });
 
   test('names only commands that the program has', () => {
-    const named = [...read(file).matchAll(/(?:npx tscompose|tscompose\.js)(?: -[fp] \S+)* ([a-z]+)/g)].map((match) => match[1] as string);
-    expect(named.filter((name) => !commandNames().includes(name))).toEqual([]);
+    const named = [...read(file).matchAll(/(?:npx tscompose|tscompose\.js)(?: -[fp] \S+)* ([a-z]+)/g)].map(
+      (match) => match[1] as string,
+    );
+    expect(named.filter((name) => !commandNames.includes(name))).toEqual([]);
   });
 
   test('links only to files that are there', () => {
@@ -61,12 +76,7 @@ describe.each(texts)('%s', (file) => {
 });
 
 function prefixed(prefix: string, fields: typeof serviceFields): Record<string, string> {
-  return Object.fromEntries(Object.entries(fields).map(([name, { support }]) => [prefix + name, support === undefined ? 'yes' : 'not yet']));
-}
-
-/** One file a command; the table of the program gives them their names. */
-function commandNames(): string[] {
-  const folder = path.join(repository, 'src/cli');
-  const files = fs.readdirSync(folder, { encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
-  return files.flatMap((file) => [...fs.readFileSync(path.join(folder, file), 'utf8').matchAll(/^\s*name: '([a-z]+)', operands:/gm)].map((match) => match[1] as string));
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, { support }]) => [prefix + name, support === undefined ? 'yes' : 'not yet']),
+  );
 }

@@ -53,7 +53,13 @@ const aspects: readonly (readonly ['services' | 'images' | 'volumes' | 'networks
   ['volumes', ({ project }) => project.volumes.map((volume) => volume.key)],
   ['networks', ({ project }) => project.networks.map((network) => network.key)],
   ['profiles', ({ project }) => [...new Set(project.services.flatMap((service) => service.profiles))].sort()],
-  ['environment', async (loaded) => Object.entries(await loaded.environment()).map(([key, value]) => `${key}=${value}`).sort()],
+  [
+    'environment',
+    async (loaded) =>
+      Object.entries(await loaded.environment())
+        .map(([key, value]) => `${key}=${value}`)
+        .sort(),
+  ],
 ];
 
 /** "service sha256"; `--hash '*'` is every service. */
@@ -61,7 +67,11 @@ function hashes(project: Project, wish: string): string[] {
   const names = wish === '*' ? project.services.map((service) => service.name) : wish.split(',');
   return names.map((name) => {
     const service = project.services.find((candidate) => candidate.name === name);
-    if (!service) throw noSuchService(name, project.services.map((candidate) => candidate.name));
+    if (!service)
+      throw noSuchService(
+        name,
+        project.services.map((candidate) => candidate.name),
+      );
     return `${name} ${fingerprintService(service, project)}`;
   });
 }

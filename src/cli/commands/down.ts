@@ -17,7 +17,8 @@ export const run: CommandRun<DownFlags> = async (invocation, services, flags) =>
   if (flags.rmi !== undefined) noteWithoutMeaning(invocation, ['--rmi']);
   const { name, project } = await projectIfAny(invocation);
   const options: DownOptions = {
-    services, volumes: flags.volumes === true,
+    services,
+    volumes: flags.volumes === true,
     removeOrphans: flags.removeOrphans ?? isSwitchedOn(invocation.around.env, 'COMPOSE_REMOVE_ORPHANS'),
     ...timeoutField(flags.timeout),
   };
@@ -26,11 +27,13 @@ export const run: CommandRun<DownFlags> = async (invocation, services, flags) =>
     return 0;
   }
   if (invocation.globals.dryRun) return showDry(invocation, name, project, options);
-  await withProgress(invocation, 'down', (tell) => withSupervisor(invocation, name, async (client) => {
-    await client.call('down', { ...(project && { project }), options }, tell);
-    const { ending } = await client.call('leave', {});
-    if (ending) await client.closed;
-  }));
+  await withProgress(invocation, 'down', (tell) =>
+    withSupervisor(invocation, name, async (client) => {
+      await client.call('down', { ...(project && { project }), options }, tell);
+      const { ending } = await client.call('leave', {});
+      if (ending) await client.closed;
+    }),
+  );
   return 0;
 };
 
@@ -51,7 +54,12 @@ function ignoreMissingFile(error: unknown): undefined {
   throw error;
 }
 
-async function showDry(invocation: Invocation, name: string, project: Project | undefined, options: DownOptions): Promise<number> {
+async function showDry(
+  invocation: Invocation,
+  name: string,
+  project: Project | undefined,
+  options: DownOptions,
+): Promise<number> {
   const { doors } = invocation;
   const plan = await doors.planDown(project, await doors.observe(name), options);
   await tellDryRun(invocation, await doors.printPlan(plan));

@@ -1,5 +1,4 @@
 import type { ContainerChange } from '../../events.ts';
-import type { ObservedContainer } from '../../model/observed.ts';
 import type { CommandRun } from '../invocation.ts';
 import { findProjectName, interruption, openSupervisor } from '../project.ts';
 
@@ -14,11 +13,12 @@ export const run: CommandRun<EventsFlags> = async (invocation, services, flags) 
   const interrupted = interruption(invocation);
   try {
     const images = new Map<string, string>();
-    const learn = (containers: readonly ObservedContainer[]): void => containers.forEach(({ id, image }) => images.set(id, image));
-    learn((await client.call('observe', {})).containers);
+    for (const { id, image } of (await client.call('observe', {})).containers) images.set(id, image);
     await client.call('subscribe', {}, (event) => {
       if (event.type !== 'container' || (services.length > 0 && !services.includes(event.change.service))) return;
-      invocation.around.stdout.write(`${flags.json === true ? eventJson(event.change, images) : eventLine(event.change, images)}\n`);
+      invocation.around.stdout.write(
+        `${flags.json === true ? eventJson(event.change, images) : eventLine(event.change, images)}\n`,
+      );
     });
     await Promise.race([client.closed, interrupted.promise]);
   } finally {
@@ -30,7 +30,8 @@ export const run: CommandRun<EventsFlags> = async (invocation, services, flags) 
 
 function attributesOf(change: ContainerChange, images: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
   return {
-    image: images.get(change.id) ?? '', name: change.name,
+    image: images.get(change.id) ?? '',
+    name: change.name,
     ...(change.exitCode !== undefined && { exitCode: String(change.exitCode) }),
     ...(change.health !== undefined && { health: change.health }),
   };
@@ -39,7 +40,14 @@ function attributesOf(change: ContainerChange, images: ReadonlyMap<string, strin
 /** The fields of `docker compose events --json`. */
 export function eventJson(change: ContainerChange, images: ReadonlyMap<string, string>): string {
   const { time, service, id, action } = change;
-  return JSON.stringify({ action, attributes: attributesOf(change, images), id, service, time: new Date(time).toISOString(), type: 'container' });
+  return JSON.stringify({
+    action,
+    attributes: attributesOf(change, images),
+    id,
+    service,
+    time: new Date(time).toISOString(),
+    type: 'container',
+  });
 }
 
 /** "2026-11-22 05:56:48.123 container start 0123… (image=host:/usr, name=shop-api-1)" */

@@ -18,15 +18,23 @@ export interface ExecFlags {
 export const run: CommandRun<ExecFlags> = async (invocation, [service = '', ...command], flags) => {
   const { around, doors } = invocation;
   refuseDryRun(invocation, 'exec');
-  if (command.length === 0) throw new TscomposeError('USAGE', 'no command to execute', { hint: `e.g. tscompose exec ${service} sh` });
+  if (command.length === 0)
+    throw new TscomposeError('USAGE', 'no command to execute', { hint: `e.g. tscompose exec ${service} sh` });
   needRoot(invocation);
   const project = await findProjectName(invocation);
   const container = await chooseContainer(invocation, await doors.observe(project), {
-    service, ...(flags.index !== undefined && { index: flags.index }),
+    service,
+    ...(flags.index !== undefined && { index: flags.index }),
   });
-  if (container.state === 'paused') throw new TscomposeError('NOT_RUNNING', `container ${container.name} is paused`, { service, hint: `tscompose unpause ${service}` });
+  if (container.state === 'paused')
+    throw new TscomposeError('NOT_RUNNING', `container ${container.name} is paused`, {
+      service,
+      hint: `tscompose unpause ${service}`,
+    });
   return doors.exec({
-    project, container, command,
+    project,
+    container,
+    command,
     environment: Object.entries(environmentOf(flags.env, around.env)).map(([key, value]) => `${key}=${value}`),
     privileged: flags.privileged === true,
     tty: flags.TTY && flags.detach !== true && around.stdin.isTTY && around.stdout.isTTY,

@@ -10,7 +10,9 @@ export interface KillFlags {
 /** Sends a signal to the running containers of the services. */
 export const run: CommandRun<KillFlags> = async (invocation, services, flags) => {
   const observed = await observeProject(invocation);
-  if (!observed.containers.some((container) => container.state !== 'created' && container.state !== 'exited')) warn(invocation, 'no container to kill');
+  if (!observed.containers.some((container) => container.state !== 'created' && container.state !== 'exited'))
+    warn(invocation, 'no container to kill');
   return onContainers(invocation, 'kill', services, (client, tell) =>
-    client.call('kill', { services, signal: flags.signal, removeOrphans: flags.removeOrphans === true }, tell));
+    client.call('kill', { services, signal: flags.signal, removeOrphans: flags.removeOrphans === true }, tell),
+  );
 };

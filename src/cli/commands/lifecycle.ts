@@ -20,17 +20,27 @@ export interface RestartFlags extends TimeoutFlags {
 }
 
 export const start: CommandRun<StartFlags> = (invocation, services, flags) =>
-  onContainers(invocation, 'start', services, (client, tell) => client.call('start', {
-    services, wait: flags.wait === true || flags.waitTimeout !== undefined,
-    ...(flags.waitTimeout !== undefined && { waitTimeoutMs: flags.waitTimeout * 1000 }),
-  }, tell));
+  onContainers(invocation, 'start', services, (client, tell) =>
+    client.call(
+      'start',
+      {
+        services,
+        wait: flags.wait === true || flags.waitTimeout !== undefined,
+        ...(flags.waitTimeout !== undefined && { waitTimeoutMs: flags.waitTimeout * 1000 }),
+      },
+      tell,
+    ),
+  );
 
 export const stop: CommandRun<TimeoutFlags> = (invocation, services, flags) =>
-  onContainers(invocation, 'stop', services, (client, tell) => client.call('stop', { services, ...timeoutField(flags.timeout) }, tell));
+  onContainers(invocation, 'stop', services, (client, tell) =>
+    client.call('stop', { services, ...timeoutField(flags.timeout) }, tell),
+  );
 
 export const restart: CommandRun<RestartFlags> = (invocation, services, flags) =>
   onContainers(invocation, 'restart', services, (client, tell) =>
-    client.call('restart', { services, noDeps: !flags.deps, ...timeoutField(flags.timeout) }, tell));
+    client.call('restart', { services, noDeps: !flags.deps, ...timeoutField(flags.timeout) }, tell),
+  );
 
 export const pause: CommandRun<unknown> = (invocation, services) =>
   onContainers(invocation, 'pause', services, (client, tell) => client.call('pause', { services }, tell));
@@ -41,7 +51,12 @@ export const unpause: CommandRun<unknown> = (invocation, services) =>
 type Work = (client: ControlClient, tell: EventSink) => Promise<unknown>;
 
 /** Nothing is started to find that there is nothing to do. */
-export async function onContainers(invocation: Invocation, command: string, services: readonly string[], work: Work): Promise<number> {
+export async function onContainers(
+  invocation: Invocation,
+  command: string,
+  services: readonly string[],
+  work: Work,
+): Promise<number> {
   refuseDryRun(invocation, command);
   const project = await findProjectName(invocation);
   const observed = await invocation.doors.observe(project);

@@ -5,6 +5,7 @@ import type { CommandRun, Invocation } from '../invocation.ts';
 import { followLogs } from '../log-follower.ts';
 import { type LogFormatter, logFormatter } from '../output/log-lines.ts';
 import { checkServices, containersOf, findProjectName, shortName } from '../project.ts';
+import { callAll } from '../surroundings.ts';
 
 export interface LogsFlags {
   readonly follow?: boolean;
@@ -30,19 +31,25 @@ export const run: CommandRun<LogsFlags> = async (invocation, services, flags) =>
   const containers = choose(containersOf(observed, services));
   const formatter = formatterOf(invocation, flags);
   formatter.expect(containers.map((container) => shortName(container, project)));
-  if (flags.follow === true) await follow(invocation, project, formatter, logWish(flags), async () => choose(containersOf(await invocation.doors.observe(project), services)));
+  if (flags.follow === true)
+    await follow(invocation, project, formatter, logWish(flags), async () =>
+      choose(containersOf(await invocation.doors.observe(project), services)),
+    );
   else await replay(invocation, project, formatter, logWish(flags), containers);
   return 0;
 };
 
 /** @throws USAGE */
 function checkTail(tail: string): void {
-  if (tail !== 'all' && !/^\d+$/.test(tail)) throw new TscomposeError('USAGE', `invalid number of lines "${tail}"`, { hint: 'write a number, or all' });
+  if (tail !== 'all' && !/^\d+$/.test(tail))
+    throw new TscomposeError('USAGE', `invalid number of lines "${tail}"`, { hint: 'write a number, or all' });
 }
 
 function formatterOf({ around, paintOut }: Invocation, flags: LogsFlags): LogFormatter {
   return logFormatter({
-    prefix: flags.logPrefix, timestamps: flags.timestamps === true, isTerminal: around.stdout.isTTY,
+    prefix: flags.logPrefix,
+    timestamps: flags.timestamps === true,
+    isTerminal: around.stdout.isTTY,
     paint: flags.color ? paintOut : (_colour, text) => text,
   });
 }
@@ -56,7 +63,13 @@ function logWish(flags: LogsFlags): LogWish {
   };
 }
 
-async function replay(invocation: Invocation, project: string, formatter: LogFormatter, wish: LogWish, containers: readonly ObservedContainer[]): Promise<void> {
+async function replay(
+  invocation: Invocation,
+  project: string,
+  formatter: LogFormatter,
+  wish: LogWish,
+  containers: readonly ObservedContainer[],
+): Promise<void> {
   const { doors, around } = invocation;
   const sources = new Map(containers.map((container) => [container.id, shortName(container, project)]));
   for await (const line of doors.logs(project, [...sources.keys()], wish, new AbortController().signal)) {
@@ -68,7 +81,13 @@ async function replay(invocation: Invocation, project: string, formatter: LogFor
 const LOOK_MS = 300;
 
 /** Until every container has ended, or Ctrl-C, which is the usual way out and no failure. */
-async function follow(invocation: Invocation, project: string, formatter: LogFormatter, wish: LogWish, look: () => Promise<readonly ObservedContainer[]>): Promise<void> {
+async function follow(
+  invocation: Invocation,
+  project: string,
+  formatter: LogFormatter,
+  wish: LogWish,
+  look: () => Promise<readonly ObservedContainer[]>,
+): Promise<void> {
   const { doors, around } = invocation;
   const follower = followLogs({ doors, project, formatter, print: (text) => around.stdout.write(text) });
   const interrupted = newInterrupt(invocation);
@@ -76,7 +95,10 @@ async function follow(invocation: Invocation, project: string, formatter: LogFor
   let isFirstLook = true;
   while (!interrupted.happened) {
     // A container made after we began is shown from its first line, however few old lines were asked for.
-    follower.follow(current.map((container) => ({ id: container.id, source: shortName(container, project) })), isFirstLook ? wish : withoutTail(wish));
+    follower.follow(
+      current.map((container) => ({ id: container.id, source: shortName(container, project) })),
+      isFirstLook ? wish : withoutTail(wish),
+    );
     isFirstLook = false;
     if (!current.some(isAlive)) break;
     await interrupted.sleep(LOOK_MS);
@@ -114,6 +136,6 @@ function newInterrupt({ around }: Invocation): { readonly happened: boolean; sle
           resolve();
         };
       }),
-    forget: () => forgets.forEach((forget) => forget()),
+    forget: () => callAll(forgets),
   };
 }

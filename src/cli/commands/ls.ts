@@ -21,7 +21,9 @@ export interface ProjectRow {
 export const run: CommandRun<LsFlags> = async (invocation, _operands, flags) => {
   const pattern = namePattern(flags.filter);
   const names = (await invocation.doors.projects()).filter((name) => pattern.test(name));
-  const rows = (await Promise.all(names.map((name) => projectRow(invocation, name, flags.all === true)))).filter((row) => row !== undefined);
+  const rows = (await Promise.all(names.map((name) => projectRow(invocation, name, flags.all === true)))).filter(
+    (row) => row !== undefined,
+  );
   invocation.around.stdout.write(formatProjects(rows, flags));
   return 0;
 };
@@ -52,12 +54,19 @@ async function projectRow({ doors }: Invocation, name: string, all: boolean): Pr
 export function combinedStatus(containers: readonly Pick<ObservedContainer, 'state'>[]): string {
   const counts = new Map<string, number>();
   for (const { state } of containers) counts.set(state, (counts.get(state) ?? 0) + 1);
-  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([state, count]) => `${state}(${count})`).join(', ');
+  return [...counts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([state, count]) => `${state}(${count})`)
+    .join(', ');
 }
 
 function formatProjects(rows: readonly ProjectRow[], { quiet, format }: LsFlags): string {
   if (quiet === true) return rows.map((row) => `${row.Name}\n`).join('');
   if (format === 'json') return `${JSON.stringify(rows)}\n`;
   if (format !== 'table') throw new TscomposeError('USAGE', `unknown format "${format}"`, { hint: 'use table or json' });
-  return formatTable(['NAME', 'STATUS', 'CONFIG FILES'], rows.map((row) => [row.Name, row.Status, row.ConfigFiles]), { minWidth: 20, padding: 3 });
+  return formatTable(
+    ['NAME', 'STATUS', 'CONFIG FILES'],
+    rows.map((row) => [row.Name, row.Status, row.ConfigFiles]),
+    { minWidth: 20, padding: 3 },
+  );
 }

@@ -11,12 +11,17 @@ export interface PortFlags {
 export const run: CommandRun<PortFlags> = async (invocation, [service = '', port = ''], flags) => {
   const { target, protocol } = parsePort(port, flags.protocol);
   const container = await chooseContainer(invocation, await observeProject(invocation), {
-    service, ...(flags.index !== undefined && { index: flags.index }),
+    service,
+    ...(flags.index !== undefined && { index: flags.index }),
   });
   const published = container.ports.filter((candidate) => candidate.target === target && candidate.protocol === protocol);
   if (published.length === 0) {
     throw new TscomposeError('USAGE', `no port ${target}/${protocol} for container ${container.name}`, {
-      service, hint: container.ports.length === 0 ? 'the service publishes no port' : `published: ${container.ports.map((other) => `${other.target}/${other.protocol}`).join(', ')}`,
+      service,
+      hint:
+        container.ports.length === 0
+          ? 'the service publishes no port'
+          : `published: ${container.ports.map((other) => `${other.target}/${other.protocol}`).join(', ')}`,
     });
   }
   for (const { hostIp, published: hostPort } of published) invocation.around.stdout.write(`${address(hostIp)}:${hostPort}\n`);

@@ -50,14 +50,23 @@ function isShown(container: ObservedContainer, flags: PsFlags, wanted: ReadonlyS
 function formatContainers(containers: readonly ObservedContainer[], project: string, flags: PsFlags, now: number): string {
   if (flags.quiet === true) return lines(containers.map((container) => container.id));
   if (flags.services === true) return lines([...new Set(containers.map((container) => container.service))]);
-  if (flags.format === 'json') return lines(containers.map((container) => JSON.stringify(containerJson(container, project, now, flags.trunc))));
-  if (flags.format !== 'table') throw new TscomposeError('USAGE', `unknown format "${flags.format}"`, { hint: 'use table or json' });
+  if (flags.format === 'json')
+    return lines(containers.map((container) => JSON.stringify(containerJson(container, project, now, flags.trunc))));
+  if (flags.format !== 'table')
+    throw new TscomposeError('USAGE', `unknown format "${flags.format}"`, { hint: 'use table or json' });
   return formatTable(
     ['NAME', 'IMAGE', 'COMMAND', 'SERVICE', 'CREATED', 'STATUS', 'PORTS'],
-    containers.map((container) => [
-      container.name, container.image, commandWords(container, flags.trunc), container.service, ago(container.createdAt, now),
-      statusWords(container, now), portWords(shownPorts(container)),
-    ].map(makePlain)),
+    containers.map((container) =>
+      [
+        container.name,
+        container.image,
+        commandWords(container, flags.trunc),
+        container.service,
+        ago(container.createdAt, now),
+        statusWords(container, now),
+        portWords(shownPorts(container)),
+      ].map(makePlain),
+    ),
   );
 }
 
@@ -68,7 +77,9 @@ function lines(texts: readonly string[]): string {
 /** The fields of `docker compose ps --format json`, in its order. */
 export function containerJson(container: ObservedContainer, project: string, now: number, truncate: boolean): object {
   const ports = shownPorts(container);
-  const mounts = container.spec.mounts.map((mount) => ('source' in mount && mount.source !== undefined ? mount.source : mount.target));
+  const mounts = container.spec.mounts.map((mount) =>
+    'source' in mount && mount.source !== undefined ? mount.source : mount.target,
+  );
   return {
     Command: commandWords(container, truncate),
     CreatedAt: goTime(container.createdAt),
@@ -76,7 +87,9 @@ export function containerJson(container: ObservedContainer, project: string, now
     Health: container.health === 'none' ? '' : container.health,
     ID: truncate ? container.id.slice(0, 12) : container.id,
     Image: container.image,
-    Labels: Object.entries(container.labels).map(([key, value]) => `${key}=${value}`).join(','),
+    Labels: Object.entries(container.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
     LocalVolumes: String(container.spec.mounts.filter((mount) => mount.type === 'volume').length),
     Mounts: mounts.join(','),
     Name: container.name,
@@ -85,7 +98,10 @@ export function containerJson(container: ObservedContainer, project: string, now
     Ports: portWords(ports),
     Project: project,
     Publishers: ports.map(({ hostIp, target, published, protocol }) => ({
-      URL: hostIp, TargetPort: target, PublishedPort: published, Protocol: protocol,
+      URL: hostIp,
+      TargetPort: target,
+      PublishedPort: published,
+      Protocol: protocol,
     })),
     RunningFor: ago(container.createdAt, now),
     Service: container.service,

@@ -20,8 +20,11 @@ export const run: CommandRun<RmFlags> = async (invocation, services, flags) => {
     return 0;
   }
   if (flags.force !== true && !(await confirmed(invocation, removable))) return 0;
-  await withProgress(invocation, 'rm', (tell) => withSupervisor(invocation, project, (client) =>
-    client.call('rm', { services, stop: flags.stop === true, volumes: flags.volumes === true }, tell)));
+  await withProgress(invocation, 'rm', (tell) =>
+    withSupervisor(invocation, project, (client) =>
+      client.call('rm', { services, stop: flags.stop === true, volumes: flags.volumes === true }, tell),
+    ),
+  );
   return 0;
 };
 

@@ -28,7 +28,10 @@ export interface RunFlags extends RunSpecFlags {
 export const run: CommandRun<RunFlags> = async (invocation, [service = '', ...command], flags) => {
   refuseDryRun(invocation, 'run');
   needRoot(invocation);
-  noteWithoutMeaning(invocation, [...(flags.build === true ? ['--build'] : []), ...(flags.pull !== undefined ? [`--pull ${flags.pull}`] : [])]);
+  noteWithoutMeaning(invocation, [
+    ...(flags.build === true ? ['--build'] : []),
+    ...(flags.pull !== undefined ? [`--pull ${flags.pull}`] : []),
+  ]);
   const loaded = await loadProject(invocation, { services: [service] });
   const spec = await specOf(invocation, loaded, service, command, flags);
   const client = await openSupervisor(invocation, loaded.project.name);
@@ -39,16 +42,30 @@ export const run: CommandRun<RunFlags> = async (invocation, [service = '', ...co
   }
 };
 
-async function specOf(invocation: Invocation, { project }: LoadedProject, name: string, command: readonly string[], flags: RunFlags): Promise<Service> {
+async function specOf(
+  invocation: Invocation,
+  { project }: LoadedProject,
+  name: string,
+  command: readonly string[],
+  flags: RunFlags,
+): Promise<Service> {
   const { stdin, stdout, cwd, env } = invocation.around;
   const service = project.services.find((candidate) => candidate.name === name);
   if (!service) throw noSuchService(name, [...project.services.map((candidate) => candidate.name), ...project.inactiveServices]);
   const isAttached = flags.detach !== true;
   const fromFiles = (await Promise.all(flags.envFromFile.map(readEnvironment))).flat();
-  return runSpec(service, command, { ...flags, env: [...fromFiles, ...flags.env] }, {
-    tty: flags.TTY && (isAttached ? stdin.isTTY && stdout.isTTY : false), stdinOpen: isAttached && flags.interactive,
-    cwd, env, volumes: project.volumes.map((volume) => volume.key),
-  });
+  return runSpec(
+    service,
+    command,
+    { ...flags, env: [...fromFiles, ...flags.env] },
+    {
+      tty: flags.TTY && (isAttached ? stdin.isTTY && stdout.isTTY : false),
+      stdinOpen: isAttached && flags.interactive,
+      cwd,
+      env,
+      volumes: project.volumes.map((volume) => volume.key),
+    },
+  );
 }
 
 /** Lines "KEY=VALUE"; blank ones and those that begin with # are left out. @throws FILE_NOT_FOUND */
@@ -56,16 +73,37 @@ async function readEnvironment(path: string): Promise<string[]> {
   const text = await readFile(path, 'utf8').catch((cause: Error) => {
     throw new TscomposeError('FILE_NOT_FOUND', `cannot read ${path}: ${cause.message}`, { path, cause });
   });
-  return text.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
-async function runOnce(invocation: Invocation, client: ControlClient, { project, secrets }: LoadedProject, spec: Service, flags: RunFlags): Promise<number> {
+async function runOnce(
+  invocation: Invocation,
+  client: ControlClient,
+  { project, secrets }: LoadedProject,
+  spec: Service,
+  flags: RunFlags,
+): Promise<number> {
   const progress = progressOf(invocation, 'run');
   const isAttached = flags.detach !== true;
-  const created = await client.call('run', {
-    project, secrets, service: spec.name, spec, noDeps: !flags.deps, useAliases: flags.useAliases === true, waitAttach: isAttached,
-    ...(flags.name !== undefined && { name: flags.name }),
-  }, rememberErrors(invocation, progress.tell)).finally(() => progress.end());
+  const created = await client
+    .call(
+      'run',
+      {
+        project,
+        secrets,
+        service: spec.name,
+        spec,
+        noDeps: !flags.deps,
+        useAliases: flags.useAliases === true,
+        waitAttach: isAttached,
+        ...(flags.name !== undefined && { name: flags.name }),
+      },
+      rememberErrors(invocation, progress.tell),
+    )
+    .finally(() => progress.end());
   if (!isAttached) {
     invocation.around.stdout.write(`${created.name}\n`);
     return 0;

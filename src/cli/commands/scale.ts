@@ -8,7 +8,8 @@ export interface ScaleFlags {
 
 /** `up -d` for the services named, with so many containers each. */
 export const run: CommandRun<ScaleFlags> = async (invocation, operands, flags) => {
-  if (operands.length === 0) throw new TscomposeError('USAGE', 'no service to scale', { hint: 'write SERVICE=NUMBER, e.g. tscompose scale api=3' });
+  if (operands.length === 0)
+    throw new TscomposeError('USAGE', 'no service to scale', { hint: 'write SERVICE=NUMBER, e.g. tscompose scale api=3' });
   const services = operands.map((operand) => operand.split('=')[0] as string);
   return up(invocation, services, { detach: true, scale: operands, deps: flags.deps, attach: [] });
 };

@@ -59,5 +59,8 @@ export function parseScale(texts: readonly string[]): Readonly<Record<string, nu
 
 /** Accepts what docker compose accepts and says what it does not do. */
 export function noteImageFlags(invocation: Invocation, flags: UpFlags): void {
-  noteWithoutMeaning(invocation, [...(flags.build === true ? ['--build'] : []), ...(flags.pull !== undefined ? [`--pull ${flags.pull}`] : [])]);
+  noteWithoutMeaning(invocation, [
+    ...(flags.build === true ? ['--build'] : []),
+    ...(flags.pull !== undefined ? [`--pull ${flags.pull}`] : []),
+  ]);
 }

@@ -39,15 +39,36 @@ function isDetached(flags: UpCommandFlags, options: UpOptions): boolean {
 
 type FlagTest = (flags: UpCommandFlags) => boolean;
 
-const isAborting: FlagTest = (flags) => flags.abortOnContainerExit === true || flags.abortOnContainerFailure === true || flags.exitCodeFrom !== undefined;
+const isAborting: FlagTest = (flags) =>
+  flags.abortOnContainerExit === true || flags.abortOnContainerFailure === true || flags.exitCodeFrom !== undefined;
 
 /** Pairs of flags that cannot both be meant. */
 const contradictions: readonly (readonly [FlagTest, FlagTest, string])[] = [
-  [(flags) => flags.detach === true, isAborting, '--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure or --exit-code-from'],
-  [(flags) => flags.wait === true, isAborting, '--wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure or --exit-code-from'],
-  [(flags) => flags.detach === true, (flags) => flags.attach.length > 0, '--detach cannot be combined with --attach or --no-attach'],
-  [(flags) => flags.watch === true, (flags) => flags.detach === true || flags.start === false, '--watch cannot be combined with --detach or --no-start'],
-  [(flags) => flags.abortOnContainerExit === true, (flags) => flags.abortOnContainerFailure === true, '--abort-on-container-failure cannot be combined with --abort-on-container-exit'],
+  [
+    (flags) => flags.detach === true,
+    isAborting,
+    '--detach cannot be combined with --abort-on-container-exit, --abort-on-container-failure or --exit-code-from',
+  ],
+  [
+    (flags) => flags.wait === true,
+    isAborting,
+    '--wait cannot be combined with --abort-on-container-exit, --abort-on-container-failure or --exit-code-from',
+  ],
+  [
+    (flags) => flags.detach === true,
+    (flags) => flags.attach.length > 0,
+    '--detach cannot be combined with --attach or --no-attach',
+  ],
+  [
+    (flags) => flags.watch === true,
+    (flags) => flags.detach === true || flags.start === false,
+    '--watch cannot be combined with --detach or --no-start',
+  ],
+  [
+    (flags) => flags.abortOnContainerExit === true,
+    (flags) => flags.abortOnContainerFailure === true,
+    '--abort-on-container-failure cannot be combined with --abort-on-container-exit',
+  ],
 ];
 
 /** @throws USAGE */
@@ -65,7 +86,8 @@ async function startSupervisorEarly(invocation: Invocation): Promise<void> {
 async function upDetached(invocation: Invocation, { project, secrets }: LoadedProject, options: UpOptions): Promise<number> {
   const command = options.start ? 'up' : 'create';
   const { plan, failed } = await withProgress(invocation, command, (tell) =>
-    withSupervisor(invocation, project.name, (client) => client.call('up', { project, secrets, options }, tell)));
+    withSupervisor(invocation, project.name, (client) => client.call('up', { project, secrets, options }, tell)),
+  );
   if (plan.steps.length === 0) tellUnchanged(invocation, project.name);
   return failed ? 1 : 0;
 }

@@ -12,9 +12,13 @@ export const run: CommandRun<WaitFlags> = async (invocation, services, flags) =>
   const observed = await invocation.doors.observe(project);
   await checkServices(invocation, observed, services);
   const containers = containersOf(observed, services);
-  if (containers.length === 0) throw new TscomposeError('NO_SUCH_CONTAINER', `no containers for project "${project}"`, { hint: 'run `tscompose up -d` first' });
+  if (containers.length === 0)
+    throw new TscomposeError('NO_SUCH_CONTAINER', `no containers for project "${project}"`, {
+      hint: 'run `tscompose up -d` first',
+    });
   const first = await withSupervisor(invocation, project, (client) =>
-    Promise.race(containers.map(async ({ id, name }) => ({ name, ...(await client.call('wait', { id })) }))));
+    Promise.race(containers.map(async ({ id, name }) => ({ name, ...(await client.call('wait', { id })) }))),
+  );
   invocation.around.stdout.write(`container "${first.name}" exited with status code ${first.exitCode}\n`);
   if (flags.downProject === true) await takeDown(invocation, project);
   return first.exitCode;
@@ -22,5 +26,7 @@ export const run: CommandRun<WaitFlags> = async (invocation, services, flags) =>
 
 async function takeDown(invocation: Parameters<typeof run>[0], project: string): Promise<void> {
   const options = { services: [], volumes: false, removeOrphans: false };
-  await withProgress(invocation, 'down', (tell) => withSupervisor(invocation, project, (client) => client.call('down', { options }, tell)));
+  await withProgress(invocation, 'down', (tell) =>
+    withSupervisor(invocation, project, (client) => client.call('down', { options }, tell)),
+  );
 }

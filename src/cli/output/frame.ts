@@ -23,7 +23,11 @@ export function withStep(rows: Rows, event: StepEvent, now: number): Rows {
   const label = `${event.resource} ${makePlain(event.name)}`;
   const before = rows.get(label);
   const row: Row = {
-    label, status: event.status, text: event.text, details: makePlain(event.details ?? ''), startedAt: before?.startedAt ?? now,
+    label,
+    status: event.status,
+    text: event.text,
+    details: makePlain(event.details ?? ''),
+    startedAt: before?.startedAt ?? now,
     endedAt: event.status === 'working' ? undefined : now,
   };
   return new Map(rows).set(label, row);
@@ -60,7 +64,9 @@ export function frameLines(rows: Rows, options: FrameOptions): string[] {
 function fitHeight(rows: readonly Row[], height: number): readonly Row[] {
   if (rows.length <= height) return rows;
   const important = rows.filter((row) => row.status !== 'done');
-  const chosen = new Set([...important, ...rows.filter((row) => row.status === 'done').reverse()].slice(0, Math.max(1, height - 1)));
+  const chosen = new Set(
+    [...important, ...rows.filter((row) => row.status === 'done').reverse()].slice(0, Math.max(1, height - 1)),
+  );
   return rows.filter((row) => chosen.has(row));
 }
 
@@ -69,7 +75,8 @@ const marks = { done: ['✔', 'green'], warning: ['!', 'yellow'], error: ['✘',
 const textColours = { working: 'blue', done: 'green', warning: 'yellow', error: 'red' } as const;
 
 function rowLine(row: Row, labelWidth: number, { now, columns, tick, paint }: FrameOptions): string {
-  const [mark, colour] = row.status === 'working' ? [spinner[tick % spinner.length] as string, 'blue' as const] : marks[row.status];
+  const [mark, colour] =
+    row.status === 'working' ? [spinner[tick % spinner.length] as string, 'blue' as const] : marks[row.status];
   const time = `${(((row.endedAt ?? now) - row.startedAt) / 1000).toFixed(1)}s`;
   const head = ` ${mark} ${row.label.padEnd(labelWidth)}  `;
   const words = row.details === '' ? row.text : `${row.text} ${row.details}`;

@@ -4,7 +4,16 @@ import { makeVisible, makePlain } from './visible.ts';
 
 /** docker compose's rotation: the five that read well on dark and light grounds, then the same in bold. */
 export const rotation: readonly Colour[] = [
-  'cyan', 'yellow', 'green', 'magenta', 'blue', 'boldCyan', 'boldYellow', 'boldGreen', 'boldMagenta', 'boldBlue',
+  'cyan',
+  'yellow',
+  'green',
+  'magenta',
+  'blue',
+  'boldCyan',
+  'boldYellow',
+  'boldGreen',
+  'boldMagenta',
+  'boldBlue',
 ];
 
 export interface LogLayout {
@@ -42,16 +51,23 @@ export function logFormatter(layout: LogLayout): LogFormatter {
     expect: (sources) => sources.forEach(meet),
     format: (line) => {
       meet(line.source);
-      const prefix = layout.prefix ? layout.paint(colours.get(line.source) as Colour, `${makePlain(line.source).padEnd(width)}  | `) : '';
+      const prefix = layout.prefix
+        ? layout.paint(colours.get(line.source) as Colour, `${makePlain(line.source).padEnd(width)}  | `)
+        : '';
       const time = layout.timestamps && line.time !== undefined ? `${line.time} ` : '';
-      return physicalLines(line.text, layout).map((text) => `${prefix}${time}${text}\n`).join('');
+      return physicalLines(line.text, layout)
+        .map((text) => `${prefix}${time}${text}\n`)
+        .join('');
     },
   };
 }
 
 /** Each physical line gets its own prefix; a carriage return at the end of a line is a terminal's newline and goes. */
 function physicalLines(text: string, layout: LogLayout): string[] {
-  const lines = text.replace(/\r?\n$/, '').replace(/\r$/, '').split('\n');
+  const lines = text
+    .replace(/\r?\n$/, '')
+    .replace(/\r$/, '')
+    .split('\n');
   return layout.isTerminal ? lines.map((line) => endColour(makeVisible(line.replace(/\r$/, '')))) : lines;
 }
 

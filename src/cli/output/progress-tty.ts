@@ -45,18 +45,24 @@ export async function createLive(options: ProgressOptions): Promise<Progress> {
 
 function drawTask(begin: (task: DrawnTask) => void, finish: Promise<void>): Promise<unknown> {
   const logger = new ListrLogger<ListrDefaultRendererLogLevels>({
-    useIcons: false, toStderr: [],
+    useIcons: false,
+    toStderr: [],
     // listr2 draws on what it calls stdout; progress belongs on stderr.
     processOutput: new ProcessOutput(process.stderr, process.stderr),
   });
   const { COMPLETED, OUTPUT, OUTPUT_WITH_BOTTOMBAR } = ListrDefaultRendererLogLevels;
-  const list = new Listr(
-    [{ title: '', task: (_context, task) => (begin(task), finish), rendererOptions: { outputBar: 1, persistentOutput: true } }],
-    {
-      registerSignalListeners: false,
-      rendererOptions: { logger, formatOutput: 'truncate', icon: { [COMPLETED]: ' ', [OUTPUT]: ' ', [OUTPUT_WITH_BOTTOMBAR]: ' ' } },
+  const runTask = (_context: unknown, task: DrawnTask): Promise<void> => {
+    begin(task);
+    return finish;
+  };
+  const list = new Listr([{ title: '', task: runTask, rendererOptions: { outputBar: 1, persistentOutput: true } }], {
+    registerSignalListeners: false,
+    rendererOptions: {
+      logger,
+      formatOutput: 'truncate',
+      icon: { [COMPLETED]: ' ', [OUTPUT]: ' ', [OUTPUT_WITH_BOTTOMBAR]: ' ' },
     },
-  );
+  });
   return list.run();
 }
 

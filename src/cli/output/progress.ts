@@ -102,7 +102,9 @@ export function jsonTeller({ output, dryRun }: ProgressOptions): EventSink {
     switch (event.type) {
       case 'step':
         write({
-          id: `${event.resource} ${event.name}`, status: jsonStatus[event.status], text: event.text,
+          id: `${event.resource} ${event.name}`,
+          status: jsonStatus[event.status],
+          text: event.text,
           ...(event.details !== undefined && { details: event.details }),
           ...(event.because !== undefined && { because: event.because }),
           ...(dryRun && { 'dry-run': true }),

@@ -1,8 +1,19 @@
 /** Colours of the terminal (ECMA-48 SGR), switched on or off in one place. Pure. */
 
 const codes = {
-  bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36,
-  boldGreen: '1;32', boldYellow: '1;33', boldBlue: '1;34', boldMagenta: '1;35', boldCyan: '1;36',
+  bold: 1,
+  dim: 2,
+  red: 31,
+  green: 32,
+  yellow: 33,
+  blue: 34,
+  magenta: 35,
+  cyan: 36,
+  boldGreen: '1;32',
+  boldYellow: '1;33',
+  boldBlue: '1;34',
+  boldMagenta: '1;35',
+  boldCyan: '1;36',
 } as const;
 
 export type Colour = keyof typeof codes;

@@ -9,7 +9,11 @@ export interface TableLayout {
 const psLayout: TableLayout = { minWidth: 10, padding: 3 };
 
 /** Rows with a header → text with a newline at its end. The last column is not padded. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[], layout: TableLayout = psLayout): string {
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  layout: TableLayout = psLayout,
+): string {
   const lines = [header, ...rows];
   const widths = header.map((_title, column) => {
     const longest = Math.max(...lines.map((line) => textWidth(line[column] ?? '')));

@@ -32,7 +32,6 @@ export function makePlain(text: string): string {
 }
 
 /** C0 (but tab), DEL, C1, the bidirectional controls (Unicode TR 9, 2), line and paragraph separators. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
 const suspicious = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]/u;
 
 function visibleCharacter(character: string): string {

@@ -45,7 +45,10 @@ export function statusWords(container: ObservedContainer, now: number): string {
 }
 
 const healthWords: Readonly<Record<ObservedContainer['health'], string>> = {
-  none: '', starting: ' (health: starting)', healthy: ' (healthy)', unhealthy: ' (unhealthy)',
+  none: '',
+  starting: ' (health: starting)',
+  healthy: ' (healthy)',
+  unhealthy: ' (unhealthy)',
 };
 
 /** A port that a container shows: published on the host, or only exposed. */
@@ -59,14 +62,21 @@ export interface ShownPort {
 /** What a running container offers: published ports, then what it only exposes. */
 export function shownPorts(container: ObservedContainer): ShownPort[] {
   if (container.state !== 'running' && container.state !== 'paused') return [];
-  const published = container.ports.map(({ hostIp, published: port, target, protocol }) => ({ hostIp: hostIp || '0.0.0.0', published: port, target, protocol }));
+  const published = container.ports.map(({ hostIp, published: port, target, protocol }) => ({
+    hostIp: hostIp || '0.0.0.0',
+    published: port,
+    target,
+    protocol,
+  }));
   const exposed = container.spec.expose.flatMap(exposedPorts).filter((port) => !isPublished(port, container.ports));
   return [...published, ...exposed];
 }
 
 /** The PORTS column: "0.0.0.0:8080->80/tcp, 9000/tcp"; neighbours of one address are drawn together as ranges. */
 export function portWords(ports: readonly ShownPort[]): string {
-  return joinNeighbours([...ports].sort(byPlace)).map(rangeWords).join(', ');
+  return joinNeighbours([...ports].sort(byPlace))
+    .map(rangeWords)
+    .join(', ');
 }
 
 /** "3000", "53/udp", "8000-8002" → the ports it names. */
@@ -76,7 +86,10 @@ function exposedPorts(text: string): ShownPort[] {
   const first = Number(match[1]);
   const last = Number(match[2] ?? match[1]);
   return Array.from({ length: Math.max(0, last - first + 1) }, (_port, index) => ({
-    hostIp: '', published: 0, target: first + index, protocol: match[3] ?? 'tcp',
+    hostIp: '',
+    published: 0,
+    target: first + index,
+    protocol: match[3] ?? 'tcp',
   }));
 }
 
@@ -89,8 +102,13 @@ interface PortRange extends ShownPort {
 }
 
 function byPlace(a: ShownPort, b: ShownPort): number {
-  return Number(a.hostIp === '') - Number(b.hostIp === '') || compareText(a.hostIp, b.hostIp) || compareText(a.protocol, b.protocol)
-    || a.target - b.target || a.published - b.published;
+  return (
+    Number(a.hostIp === '') - Number(b.hostIp === '') ||
+    compareText(a.hostIp, b.hostIp) ||
+    compareText(a.protocol, b.protocol) ||
+    a.target - b.target ||
+    a.published - b.published
+  );
 }
 
 function compareText(a: string, b: string): number {

@@ -19,7 +19,11 @@ const TRY_MS = 1500;
 const ROUNDS = 2;
 
 /** The answer of the first resolver that gives a usable one, fetched whole; undefined when none does. */
-export async function forwardQuery(query: Uint8Array, upstreams: readonly Upstream[], tryMs: number = TRY_MS): Promise<Uint8Array | undefined> {
+export async function forwardQuery(
+  query: Uint8Array,
+  upstreams: readonly Upstream[],
+  tryMs: number = TRY_MS,
+): Promise<Uint8Array | undefined> {
   let unusable: Uint8Array | undefined;
   for (let round = 0; round < ROUNDS; round++) {
     for (const upstream of upstreams) {

@@ -1,4 +1,7 @@
-/** DNS messages (RFC 1035, RFC 6891): reading questions of containers, building our answers. Pure; the wire format is dns-packet's. */
+/**
+ * DNS messages (RFC 1035, RFC 6891): reading questions of containers, building our answers. Pure; the wire format is
+ * dns-packet's.
+ */
 
 import packet, { type Answer } from 'dns-packet';
 import { familyOf } from '../ip.ts';
@@ -29,8 +32,8 @@ const TRUNCATED = 0x200;
 const OWN_LIMIT = 1232;
 
 /**
- * Seconds a client may remember our answers. Containers that are replaced get other addresses at once, and nginx and the JVM keep a
- * name for as long as we say; asking us again costs a datagram on the loopback link.
+ * Seconds a client may remember our answers. Containers that are replaced get other addresses at once, and nginx and the JVM keep
+ * a name for as long as we say; asking us again costs a datagram on the loopback link.
  */
 export const TTL_SECONDS = 1;
 
@@ -78,7 +81,11 @@ export function emptyAnswer(question: Question, code: number): Uint8Array {
  */
 export function addressAnswer(question: Question, addresses: readonly string[]): Uint8Array {
   const records = addresses.map((address) => ({
-    name: question.name, type: familyOf(address) === 4 ? 'A' : 'AAAA', class: 'IN', ttl: TTL_SECONDS, data: address,
+    name: question.name,
+    type: familyOf(address) === 4 ? 'A' : 'AAAA',
+    class: 'IN',
+    ttl: TTL_SECONDS,
+    data: address,
   })) as Answer[];
   const fixed = encode(question, Code.ok, []).length;
   const size = packet.encode({ type: 'response', answers: records.slice(0, 1) }).length - HEADER_BYTES;
@@ -139,7 +146,18 @@ function encode(question: Question, code: number, records: Answer[]): Uint8Array
     questions: [{ name: question.name, type: question.type as 'A', class: 'IN' }],
     answers: records,
     additionals: question.hasExtension
-      ? [{ type: 'OPT', name: '.', udpPayloadSize: OWN_LIMIT, extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false, options: [] }]
+      ? [
+          {
+            type: 'OPT',
+            name: '.',
+            udpPayloadSize: OWN_LIMIT,
+            extendedRcode: 0,
+            ednsVersion: 0,
+            flags: 0,
+            flag_do: false,
+            options: [],
+          },
+        ]
       : [],
   });
 }

@@ -5,7 +5,9 @@
 
 import { TscomposeError } from '../../errors.ts';
 
-/** One attribute: its number and either bytes, or further attributes (with a fixed header before them where the kernel has one). */
+/**
+ * One attribute: its number and either bytes, or further attributes (with a fixed header before them where the kernel has one).
+ */
 export interface Attribute {
   readonly type: number;
   readonly value: Uint8Array | readonly Attribute[];
@@ -32,7 +34,16 @@ export interface Received {
 
 /** NLM_F_*: linux/netlink.h. */
 export const Flag = {
-  request: 1, multi: 2, ack: 4, dump: 0x300, replace: 0x100, exclusive: 0x200, create: 0x400, append: 0x800, capped: 0x100, ackTlvs: 0x200,
+  request: 1,
+  multi: 2,
+  ack: 4,
+  dump: 0x300,
+  replace: 0x100,
+  exclusive: 0x200,
+  create: 0x400,
+  append: 0x800,
+  capped: 0x100,
+  ackTlvs: 0x200,
 } as const;
 
 /** Message types below every family's own. */
@@ -81,11 +92,13 @@ export interface Acknowledgement {
 /** Reads struct nlmsgerr and its extended attributes (NLMSGERR_ATTR_MSG). */
 export function decodeAcknowledgement(message: Received): Acknowledgement {
   if (message.body.length < 4) return { errno: 0, text: '' };
-  const errno = -viewOf(message.body).getInt32(0, true);
+  const errno = 0 - viewOf(message.body).getInt32(0, true);
   return { errno, text: extendedText(message) };
 }
 
-/** Attributes by number, flags of the number taken off; of a repeated one the last. @throws CORE_FAILED when lengths do not fit. */
+/**
+ * Attributes by number, flags of the number taken off; of a repeated one the last. @throws CORE_FAILED when lengths do not fit.
+ */
 export function decodeAttributes(bytes: Uint8Array): Map<number, Uint8Array> {
   return new Map(attributeList(bytes));
 }

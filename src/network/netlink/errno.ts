@@ -20,7 +20,15 @@ const known: Readonly<Record<number, readonly [string, string]>> = {
   105: ['ENOBUFS', 'no buffer space'],
 };
 
-export const Errno = { noEntry: 2, noProcess: 3, exists: 17, noDevice: 19, familyNotSupported: 97, notSupported: 95, addressNotAvailable: 99 } as const;
+export const Errno = {
+  noEntry: 2,
+  noProcess: 3,
+  exists: 17,
+  noDevice: 19,
+  familyNotSupported: 97,
+  notSupported: 95,
+  addressNotAvailable: 99,
+} as const;
 
 /** "object exists already (EEXIST)". */
 export function describeErrno(errno: number): string {

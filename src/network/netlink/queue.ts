@@ -1,11 +1,20 @@
 /**
- * Requests of rtnetlink, gathered: what is asked for one namespace within one turn of the event loop, or while an earlier batch is
- * under way, travels as one batch. Fifty services that are attached at once cost a few batches, not hundreds of calls.
+ * Requests of rtnetlink, gathered: what is asked for one namespace within one turn of the event loop, or while an earlier batch
+ * is under way, travels as one batch. Fifty services that are attached at once cost a few batches, not hundreds of calls.
  */
 
 import { TscomposeError } from '../../errors.ts';
 import type { NetlinkCarrier } from '../ports.ts';
-import { type Acknowledgement, Control, decodeAcknowledgement, decodeBatch, encodeBatch, Flag, type Message, type Received } from './codec.ts';
+import {
+  type Acknowledgement,
+  Control,
+  decodeAcknowledgement,
+  decodeBatch,
+  encodeBatch,
+  Flag,
+  type Message,
+  type Received,
+} from './codec.ts';
 import { describeErrno } from './errno.ts';
 
 export const NETLINK_ROUTE = 0;
@@ -22,8 +31,8 @@ export interface Answer {
 }
 
 /**
- * The kernel answers a whole batch before we read the first answer, so all answers must fit into the socket's receive buffer (the core
- * asks for several MiB). In KiB of it: an error or an acknowledgement takes about 1, a link's description about 5.
+ * The kernel answers a whole batch before we read the first answer, so all answers must fit into the socket's receive buffer (the
+ * core asks for several MiB). In KiB of it: an error or an acknowledgement takes about 1, a link's description about 5.
  */
 const BATCH_WEIGHT = 1500;
 const LINK_WEIGHT = 5;
@@ -130,7 +139,8 @@ export function sortAnswers(messages: readonly Message[], first: number, receive
 }
 
 function takeBatch(waiting: Waiting[]): Waiting[] {
-  const isDump = (request: Waiting) => request.messages.some(({ flags }) => (flags & Flag.dump) === Flag.dump && (flags & Flag.create) === 0);
+  const isDump = (request: Waiting) =>
+    request.messages.some(({ flags }) => (flags & Flag.dump) === Flag.dump && (flags & Flag.create) === 0);
   const batch: Waiting[] = [];
   let weight = 0;
   while (waiting.length > 0) {
@@ -148,5 +158,7 @@ function takeBatch(waiting: Waiting[]): Waiting[] {
 
 /** Errors come unasked; the acknowledgement of the last message says that all before it were done. */
 function withAcknowledgement(messages: readonly Message[]): Message[] {
-  return messages.map((message, index) => (index === messages.length - 1 ? { ...message, flags: message.flags | Flag.ack } : message));
+  return messages.map((message, index) =>
+    index === messages.length - 1 ? { ...message, flags: message.flags | Flag.ack } : message,
+  );
 }

@@ -2,16 +2,45 @@
 
 import { bytesOf, familyOf, formatAddress, parseCidr } from '../ip.ts';
 import {
-  type Attribute, bytesAttribute, decodeAttributes, Flag, type Message, nested, type Received, readText, readU32, textAttribute, u8Attribute,
-  u32, u32Attribute, viewOf,
+  type Attribute,
+  bytesAttribute,
+  decodeAttributes,
+  Flag,
+  type Message,
+  nested,
+  type Received,
+  readText,
+  readU32,
+  textAttribute,
+  u8Attribute,
+  u32,
+  u32Attribute,
+  viewOf,
 } from './codec.ts';
 
 export const RouteMessage = {
-  newLink: 16, deleteLink: 17, getLink: 18, newAddress: 20, deleteAddress: 21, getAddress: 22, newRoute: 24, deleteRoute: 25, getRoute: 26,
+  newLink: 16,
+  deleteLink: 17,
+  getLink: 18,
+  newAddress: 20,
+  deleteAddress: 21,
+  getAddress: 22,
+  newRoute: 24,
+  deleteRoute: 25,
+  getRoute: 26,
 } as const;
 
 const LinkAttribute = {
-  address: 1, name: 3, mtu: 4, link: 5, master: 10, linkInfo: 18, netNsPid: 19, alias: 20, familySpec: 26, group: 27,
+  address: 1,
+  name: 3,
+  mtu: 4,
+  link: 5,
+  master: 10,
+  linkInfo: 18,
+  netNsPid: 19,
+  alias: 20,
+  familySpec: 26,
+  group: 27,
 } as const;
 const LinkInfo = { kind: 1, data: 2, portKind: 4, portData: 5 } as const;
 const BridgePort = { hairpin: 4 } as const;
@@ -29,6 +58,7 @@ const RT_TABLE_MAIN = 254;
 const RT_TABLE_LOCAL = 255;
 const RTPROT_STATIC = 4;
 const RTN_UNICAST = 1;
+const RTN_LOCAL = 2;
 
 /** An IFLA_ADDRESS or another property a new or changed link gets. */
 export interface LinkProperties {
@@ -65,9 +95,16 @@ export function newBridge(link: LinkProperties & { readonly name: string }): Mes
   return linkMessage(RouteMessage.newLink, Flag.create | Flag.exclusive, 0, link, [info], `creating bridge ${link.name}`);
 }
 
-/** A new pair: one end here, the other straight in the namespace of process `pid`. Both ends are down unless `up` of this one says so. */
+/**
+ * A new pair: one end here, the other straight in the namespace of process `pid`. Both ends are down unless `up` of this one says
+ * so.
+ */
 export function newVethPair(here: LinkProperties & { readonly name: string }, there: LinkProperties, pid: number): Message {
-  const peer = nested(VethInfo.peer, [...propertyAttributes(there), u32Attribute(LinkAttribute.netNsPid, pid)], linkHeader(0, 0, 0));
+  const peer = nested(
+    VethInfo.peer,
+    [...propertyAttributes(there), u32Attribute(LinkAttribute.netNsPid, pid)],
+    linkHeader(0, 0, 0),
+  );
   const info = nested(LinkAttribute.linkInfo, [textAttribute(LinkInfo.kind, 'veth'), nested(LinkInfo.data, [peer])]);
   return linkMessage(RouteMessage.newLink, Flag.create | Flag.exclusive, 0, here, [info], `creating link ${here.name}`);
 }
@@ -78,8 +115,8 @@ export function setLink(index: number, link: LinkProperties): Message {
 }
 
 /**
- * Lets packets to and from 127.0.0.0/8 pass this bridge: a port published on the host's loopback is forwarded from 127.0.0.1 into a
- * container. The firewall's `raw` chain closes what this opens. As an attribute it also works where /proc/sys is read-only.
+ * Lets packets to and from 127.0.0.0/8 pass this bridge: a port published on the host's loopback is forwarded from 127.0.0.1 into
+ * a container. The firewall's `raw` chain closes what this opens. As an attribute it also works where /proc/sys is read-only.
  */
 export function allowLoopbackRouting(name: string): Message {
   const config = nested(InetConfig.attribute, [u32Attribute(InetConfig.routeLocalnet, 1)]);
@@ -88,8 +125,8 @@ export function allowLoopbackRouting(name: string): Message {
 }
 
 /**
- * Lets the bridge send a frame out by the port it came in by. Where bridge-nf-call-iptables is on, a container that connects to its own
- * published port is rewritten within the bridge and would not be answered otherwise. The link must be a port already.
+ * Lets the bridge send a frame out by the port it came in by. Where bridge-nf-call-iptables is on, a container that connects to
+ * its own published port is rewritten within the bridge and would not be answered otherwise. The link must be a port already.
  */
 export function allowHairpin(name: string): Message {
   const port = nested(LinkInfo.portData, [u8Attribute(BridgePort.hairpin, 1)]);
@@ -126,7 +163,9 @@ export interface AddressProperties {
   readonly broadcast?: string;
 }
 
-/** A new address; EEXIST when the link has it already. IPv6 ones skip duplicate address detection: we handed them out ourselves. */
+/**
+ * A new address; EEXIST when the link has it already. IPv6 ones skip duplicate address detection: we handed them out ourselves.
+ */
 export function newAddress(wanted: AddressProperties): Message {
   const family = familyOf(wanted.address);
   const bytes = bytesOf(wanted.address);
@@ -137,13 +176,22 @@ export function newAddress(wanted: AddressProperties): Message {
   if (wanted.broadcast) attributes.push(bytesAttribute(AddressAttribute.broadcast, bytesOf(wanted.broadcast)));
   if (family === 6) attributes.push(u32Attribute(AddressAttribute.flags, IFA_F_NODAD));
   return {
-    type: RouteMessage.newAddress, flags: Flag.create | Flag.exclusive, header, attributes,
+    type: RouteMessage.newAddress,
+    flags: Flag.create | Flag.exclusive,
+    header,
+    attributes,
     purpose: `adding address ${wanted.address}/${wanted.prefix}`,
   };
 }
 
 export function dumpAddresses(): Message {
-  return { type: RouteMessage.getAddress, flags: Flag.dump, header: new Uint8Array(8), attributes: [], purpose: 'listing addresses' };
+  return {
+    type: RouteMessage.getAddress,
+    flags: Flag.dump,
+    header: new Uint8Array(8),
+    attributes: [],
+    purpose: 'listing addresses',
+  };
 }
 
 /** A default route; EEXIST when there is one already. */
@@ -151,7 +199,33 @@ export function newDefaultRoute(gateway: string, link: number): Message {
   const attributes = [bytesAttribute(RouteAttribute.gateway, bytesOf(gateway)), u32Attribute(RouteAttribute.outInterface, link)];
   const header = new Uint8Array(12);
   header.set([familyOf(gateway) === 4 ? Family.inet : Family.inet6, 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, 0, RTN_UNICAST]);
-  return { type: RouteMessage.newRoute, flags: Flag.create | Flag.exclusive, header, attributes, purpose: `adding the default route via ${gateway}` };
+  return {
+    type: RouteMessage.newRoute,
+    flags: Flag.create | Flag.exclusive,
+    header,
+    attributes,
+    purpose: `adding the default route via ${gateway}`,
+  };
+}
+
+/**
+ * Takes answers for ::1 from a bridge: connections from the host's loopback to a published port come back that way, and IPv6
+ * wants a route of the very link. What claims to be for ::1 on the wire is dropped before (RFC 4291 2.5.3).
+ */
+export function newLoopbackRoute(link: number): Message {
+  const header = new Uint8Array(12);
+  header.set([Family.inet6, 128, 0, 0, RT_TABLE_LOCAL, RTPROT_STATIC, 0, RTN_LOCAL]);
+  const attributes = [
+    bytesAttribute(RouteAttribute.destination, bytesOf('::1')),
+    u32Attribute(RouteAttribute.outInterface, link),
+  ];
+  return {
+    type: RouteMessage.newRoute,
+    flags: Flag.create | Flag.exclusive,
+    header,
+    attributes,
+    purpose: 'adding a route for ::1',
+  };
 }
 
 export function dumpRoutes(): Message {
@@ -198,10 +272,21 @@ export function readRoute(message: Received): string | undefined {
 }
 
 function linkMessage(
-  type: number, flags: number, index: number, link: LinkProperties, more: readonly Attribute[], purpose: string,
+  type: number,
+  flags: number,
+  index: number,
+  link: LinkProperties,
+  more: readonly Attribute[],
+  purpose: string,
 ): Message {
   const up = link.up === undefined ? 0 : IFF_UP;
-  return { type, flags, header: linkHeader(index, link.up ? IFF_UP : 0, up), attributes: [...propertyAttributes(link), ...more], purpose };
+  return {
+    type,
+    flags,
+    header: linkHeader(index, link.up ? IFF_UP : 0, up),
+    attributes: [...propertyAttributes(link), ...more],
+    purpose,
+  };
 }
 
 /** struct ifinfomsg. */

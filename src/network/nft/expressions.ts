@@ -12,8 +12,8 @@ export interface Expression {
 }
 
 /**
- * The 16 registers of 4 bytes. A value longer than 4 bytes takes the following ones too, so parts of a concatenation are loaded side
- * by side: an IPv4 address into 0, the protocol into 1, the port into 2.
+ * The 16 registers of 4 bytes. A value longer than 4 bytes takes the following ones too, so parts of a concatenation are loaded
+ * side by side: an IPv4 address into 0, the protocol into 1, the port into 2.
  */
 export function register(index: number): number {
   return NFT_REG32_00 + index;
@@ -61,13 +61,12 @@ export function ifLinkIn(direction: 'in' | 'out', set: string, setId: number): E
 }
 
 /** The source or destination lies, or does not lie, in a prefix. */
-export function ifAddress(family: 4 | 6, which: 'source' | 'destination', prefix: { readonly bytes: Uint8Array; readonly mask: Uint8Array }): Expression[] {
-  return [
-    ...ifFamily(family),
-    loadAddress(family, which, 0),
-    bitwise(0, prefix.mask),
-    compare(0, CompareOp.equal, prefix.bytes),
-  ];
+export function ifAddress(
+  family: 4 | 6,
+  which: 'source' | 'destination',
+  prefix: { readonly bytes: Uint8Array; readonly mask: Uint8Array },
+): Expression[] {
+  return [...ifFamily(family), loadAddress(family, which, 0), bitwise(0, prefix.mask), compare(0, CompareOp.equal, prefix.bytes)];
 }
 
 /** The destination is an address of this host, loopback included. */
@@ -90,8 +89,8 @@ export function ifDestinationWasRewritten(): Expression[] {
 }
 
 /**
- * Looks up [destination address and] protocol and port in a map, and rewrites the destination to the address and port found there.
- * The rule ends when the map has no such entry.
+ * Looks up [destination address and] protocol and port in a map, and rewrites the destination to the address and port found
+ * there. The rule ends when the map has no such entry.
  */
 export function rewriteDestination(options: {
   readonly family: 4 | 6;
@@ -110,7 +109,10 @@ export function rewriteDestination(options: {
     {
       name: 'nat',
       attributes: [
-        be32Attribute(1, NatType.destination), be32Attribute(2, NFPROTO[family]), be32Attribute(3, register(0)), be32Attribute(5, register(words)),
+        be32Attribute(1, NatType.destination),
+        be32Attribute(2, NFPROTO[family]),
+        be32Attribute(3, register(0)),
+        be32Attribute(5, register(words)),
       ],
     },
   ];
@@ -166,7 +168,10 @@ function bitwise(at: number, mask: Uint8Array): Expression {
   return {
     name: 'bitwise',
     attributes: [
-      be32Attribute(1, register(at)), be32Attribute(2, register(at)), be32Attribute(3, mask.length), dataValue(4, mask),
+      be32Attribute(1, register(at)),
+      be32Attribute(2, register(at)),
+      be32Attribute(3, mask.length),
+      dataValue(4, mask),
       dataValue(5, new Uint8Array(mask.length)),
     ],
   };
@@ -176,8 +181,17 @@ function conntrack(key: number): Expression {
   return { name: 'ct', attributes: [be32Attribute(1, register(0)), be32Attribute(2, key)] };
 }
 
-function lookup(options: { readonly set: string; readonly setId: number; readonly source: number; readonly destination?: number }): Expression {
-  const attributes = [textAttribute(1, options.set), be32Attribute(2, register(options.source)), bytesAttribute(4, be32(options.setId))];
+function lookup(options: {
+  readonly set: string;
+  readonly setId: number;
+  readonly source: number;
+  readonly destination?: number;
+}): Expression {
+  const attributes = [
+    textAttribute(1, options.set),
+    be32Attribute(2, register(options.source)),
+    bytesAttribute(4, be32(options.setId)),
+  ];
   if (options.destination !== undefined) attributes.push(be32Attribute(3, register(options.destination)));
   return { name: 'lookup', attributes };
 }

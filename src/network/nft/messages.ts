@@ -4,7 +4,17 @@
  */
 
 import {
-  type Attribute, ATTRIBUTE_MAX, attributeSize, be32Attribute, bytesAttribute, decodeAttributes, Flag, type Message, nested, type Received, readText,
+  type Attribute,
+  ATTRIBUTE_MAX,
+  attributeSize,
+  be32Attribute,
+  bytesAttribute,
+  decodeAttributes,
+  Flag,
+  type Message,
+  nested,
+  type Received,
+  readText,
   textAttribute,
 } from '../netlink/codec.ts';
 import { dataValue, encodeExpression } from './expressions.ts';
@@ -29,8 +39,8 @@ const LIST_ELEMENT = 1;
 const hookNumbers: Readonly<Record<Hook, number>> = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 };
 
 /**
- * Puts `ruleset` in the place of the table of its name, whether or not there is one: adding makes the deletion safe, and all of it
- * happens in one transaction.
+ * Puts `ruleset` in the place of the table of its name, whether or not there is one: adding makes the deletion safe, and all of
+ * it happens in one transaction.
  */
 export function replaceTable(ruleset: Ruleset): Message[] {
   return transaction([
@@ -74,7 +84,13 @@ function transaction(changes: readonly Message[]): Message[] {
 }
 
 function batchMark(type: number): Message {
-  return { type, flags: 0, header: Uint8Array.of(NFPROTO_UNSPEC, 0, 0, SUBSYSTEM), attributes: [], purpose: 'changing the firewall' };
+  return {
+    type,
+    flags: 0,
+    header: Uint8Array.of(NFPROTO_UNSPEC, 0, 0, SUBSYSTEM),
+    attributes: [],
+    purpose: 'changing the firewall',
+  };
 }
 
 function nftMessage(type: number, flags: number, attributes: readonly Attribute[], purpose: string): Message {
@@ -107,7 +123,10 @@ function newSet(table: string, set: SetDefinition): Message {
     be32Attribute(SetAttribute.id, set.id),
   ];
   if (set.data) {
-    attributes.push(be32Attribute(SetAttribute.dataType, typeNumber(set.data)), be32Attribute(SetAttribute.dataLength, typeBytes(set.data)));
+    attributes.push(
+      be32Attribute(SetAttribute.dataType, typeNumber(set.data)),
+      be32Attribute(SetAttribute.dataLength, typeBytes(set.data)),
+    );
   }
   return nftMessage(NftMessage.newSet, Flag.create, attributes, `adding firewall set ${set.name}`);
 }
@@ -150,7 +169,10 @@ function pieces(elements: readonly Attribute[]): Attribute[][] {
 }
 
 function newChain(table: string, chain: Chain): Message {
-  const hook = [be32Attribute(HookAttribute.number, hookNumbers[chain.hook]), be32Attribute(HookAttribute.priority, chain.priority)];
+  const hook = [
+    be32Attribute(HookAttribute.number, hookNumbers[chain.hook]),
+    be32Attribute(HookAttribute.priority, chain.priority),
+  ];
   const attributes = [
     textAttribute(ChainAttribute.table, table),
     textAttribute(ChainAttribute.name, chain.name),
@@ -167,5 +189,10 @@ function newRule(table: string, chain: Chain, index: number): Message {
     textAttribute(RuleAttribute.chain, chain.name),
     nested(RuleAttribute.expressions, (chain.rules[index] ?? []).map(encodeExpression)),
   ];
-  return nftMessage(NftMessage.newRule, Flag.create | Flag.append, attributes, `adding rule ${index + 1} of firewall chain ${chain.name}`);
+  return nftMessage(
+    NftMessage.newRule,
+    Flag.create | Flag.append,
+    attributes,
+    `adding rule ${index + 1} of firewall chain ${chain.name}`,
+  );
 }

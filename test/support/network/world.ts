@@ -1,6 +1,6 @@
 /**
- * A small world for network tests: a host, containers and a neighbour, each a process in a network namespace of its own. All of it goes
- * with the processes, even when the test is killed: their standard input ends then.
+ * A small world for network tests: a host, containers and a neighbour, each a process in a network namespace of its own. All of
+ * it goes with the processes, even when the test is killed: their standard input ends then.
  */
 
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
@@ -72,8 +72,17 @@ export class Machine {
   }
 
   /** What a server answered ("LABEL PEER"), or how it failed: "timeout", "Connection refused" … */
-  async reach(protocol: Transport, address: string, port: number, options: { timeout?: number; source?: string } = {}): Promise<string> {
-    return String((await this.ask('reach', { protocol, address, port, timeout: options.timeout ?? 5, source: options.source ?? '' }))['reply']);
+  async reach(
+    protocol: Transport,
+    address: string,
+    port: number,
+    options: { timeout?: number; source?: string } = {},
+  ): Promise<string> {
+    return String(
+      (await this.ask('reach', { protocol, address, port, timeout: options.timeout ?? 5, source: options.source ?? '' }))[
+        'reply'
+      ],
+    );
   }
 
   async lookUp(protocol: Transport, address: string, port: number, message: Uint8Array): Promise<Buffer> {
@@ -137,10 +146,15 @@ export function coreOn(host: Machine): NetworkCore & SysctlPort & { batches: num
 
 /** A cable between two machines: a veth pair with an address at each end. */
 export async function connectMachines(
-  one: Machine, other: Machine, cable: { readonly name: string; readonly addresses: readonly [string, string] },
+  one: Machine,
+  other: Machine,
+  cable: { readonly name: string; readonly addresses: readonly [string, string] },
 ): Promise<void> {
   await one.exec('ip', 'link', 'add', cable.name, 'type', 'veth', 'peer', 'name', cable.name, 'netns', String(other.pid));
-  for (const [machine, address] of [[one, cable.addresses[0]], [other, cable.addresses[1]]] as const) {
+  for (const [machine, address] of [
+    [one, cable.addresses[0]],
+    [other, cable.addresses[1]],
+  ] as const) {
     await machine.exec('ip', 'address', 'add', address, 'dev', cable.name, ...(address.includes(':') ? ['nodad'] : []));
     await machine.exec('ip', 'link', 'set', cable.name, 'up');
   }

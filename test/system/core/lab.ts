@@ -43,8 +43,20 @@ export class Lab {
     const directory = fields.directory ?? mkdtempSync(path.join(this.folder, 'c-'));
     const log = path.join(directory, 'log');
     const pid = await core.spawnShim({
-      directory, logFile: log, rotateBytes: 0, keepLogs: 3, network: 'host', restart: 'no', mostRestarts: 0, flags: 0,
-      stopSignal: 15, graceMs: 200, cgroups: [], reviver: [], program, ...fields,
+      directory,
+      logFile: log,
+      rotateBytes: 0,
+      keepLogs: 3,
+      network: 'host',
+      restart: 'no',
+      mostRestarts: 0,
+      flags: 0,
+      stopSignal: 15,
+      graceMs: 200,
+      cgroups: [],
+      reviver: [],
+      program,
+      ...fields,
     });
     const container = new Container(directory, log, pid);
     this.later(() => container.end());

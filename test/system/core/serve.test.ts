@@ -55,7 +55,7 @@ function execProgram(container: Container, text: string): Uint8Array {
 }
 
 describe('netlink', () => {
-  test('goes to the host, and into a container\'s namespace', async () => {
+  test("goes to the host, and into a container's namespace", async () => {
     const core = await lab().core();
     const container = await lab().shim(core, shellProgram('true'), { network: 'new' });
     const host = linkNames(await core.netlink('', NetlinkProtocol.route, linkDump()));
@@ -68,7 +68,8 @@ describe('netlink', () => {
   test('a namespace that is gone is an error with its path', async () => {
     const core = await lab().core();
     await expect(core.netlink('/proc/0/ns/net', NetlinkProtocol.route, linkDump())).rejects.toMatchObject({
-      errno: 2, message: expect.stringContaining('/proc/0/ns/net'),
+      errno: 2,
+      message: expect.stringContaining('/proc/0/ns/net'),
     });
   });
 });
@@ -86,7 +87,10 @@ describe('exec', () => {
     const core = await lab().core();
     const container = await sleeper(core);
     const marker = path.join(lab().folder, 'pids');
-    const program = execProgram(container, `sleep 500 & (sleep 501 & wait) & readlink /proc/self >> ${marker}; echo started; sleep 502`);
+    const program = execProgram(
+      container,
+      `sleep 500 & (sleep 501 & wait) & readlink /proc/self >> ${marker}; echo started; sleep 502`,
+    );
     const result = await core.exec(program, { timeoutMs: 300, outputLimit: 100 });
     expect(result).toEqual({ exitCode: 137, timedOut: true, output: 'started\n' });
     await eventually('nothing of it is left', () => !running(/^sleep\0(500|501|502)\0/));
@@ -99,7 +103,9 @@ describe('exec', () => {
     const container = await sleeper(core);
     const { pid, startTime } = container.status();
     const program = encodeProgram([
-      { op: 'join', x: pid, y: startTime, z: CLONE_NEWPID }, { op: 'clone', x: 0 }, { op: 'gate' },
+      { op: 'join', x: pid, y: startTime, z: CLONE_NEWPID },
+      { op: 'clone', x: 0 },
+      { op: 'gate' },
       { op: 'exec', a: block(['no-such-command']), b: block(['PATH=/bin']) },
     ]);
     const result = await core.exec(program, { timeoutMs: 10_000, outputLimit: 1000 });
@@ -111,14 +117,16 @@ describe('exec', () => {
     const container = await sleeper(core);
     const codes = Array.from({ length: 20 }, (_, index) => index);
     const results = await Promise.all(
-      codes.map((code) => core.exec(execProgram(container, `echo ${code}; exit ${code}`), { timeoutMs: 30_000, outputLimit: 100 })),
+      codes.map((code) =>
+        core.exec(execProgram(container, `echo ${code}; exit ${code}`), { timeoutMs: 30_000, outputLimit: 100 }),
+      ),
     );
     expect(results.map(({ exitCode, output }) => [exitCode, output])).toEqual(codes.map((code) => [code, `${code}\n`]));
   });
 });
 
 describe('sync', () => {
-  test('writes, makes, links and removes inside the container\'s mounts', async () => {
+  test("writes, makes, links and removes inside the container's mounts", async () => {
     const core = await lab().core();
     const { folder } = lab();
     const mounted = path.join(folder, 'mounted');
@@ -127,7 +135,11 @@ describe('sync', () => {
       { op: 'clone', x: CLONE_NEWPID | CLONE_NEWNS },
       { op: 'rootPropagation', x: 0x4000 | 0x40000 },
       { op: 'gate' },
-      { op: 'exec', a: block(['/bin/sh', '-c', `mount -t tmpfs none ${mounted} && echo ready; exec sleep 1000`]), b: block(['PATH=/usr/bin:/bin']) },
+      {
+        op: 'exec',
+        a: block(['/bin/sh', '-c', `mount -t tmpfs none ${mounted} && echo ready; exec sleep 1000`]),
+        b: block(['PATH=/usr/bin:/bin']),
+      },
     ]);
     const container = await sleeper(core, program);
     await eventually('the mount is there', () => container.lines().includes('ready'));
@@ -150,7 +162,9 @@ describe('sync', () => {
 
   test('never touches a process that only has the same number', async () => {
     const core = await lab().core();
-    await expect(core.sync(process.pid, 1n, [{ op: 'mkdir', path: '/never', mode: 0o700, uid: 0, gid: 0 }])).rejects.toMatchObject({ errno: 3 });
+    await expect(
+      core.sync(process.pid, 1n, [{ op: 'mkdir', path: '/never', mode: 0o700, uid: 0, gid: 0 }]),
+    ).rejects.toMatchObject({ errno: 3 });
     expect(existsSync('/never')).toBe(false);
   });
 });
@@ -224,7 +238,7 @@ describe('the DNS relay', () => {
     expect(await askUdp(port, 'x')).toBe('second:x');
   });
 
-  test('listens inside a container\'s namespace, where the host\'s port stays free', async () => {
+  test("listens inside a container's namespace, where the host's port stays free", async () => {
     const core = await lab().core();
     const container = await lab().shim(core, shellProgram('true'), { network: 'new' });
     await core.openDns(`/proc/${container.shimPid}/ns/net`, 'inside', '127.0.0.11', 53);
@@ -253,7 +267,9 @@ describe('the program itself', () => {
 
   test('fifty shims in a burst', async () => {
     const core = await lab().core();
-    const containers = await Promise.all(Array.from({ length: 50 }, () => lab().shim(core, shellProgram('exit 0'), { network: 'new' })));
+    const containers = await Promise.all(
+      Array.from({ length: 50 }, () => lab().shim(core, shellProgram('exit 0'), { network: 'new' })),
+    );
     const clients = await Promise.all(containers.map((container) => container.connect()));
     await Promise.all(clients.map((client) => client.prepare()));
     await Promise.all(clients.map((client) => client.start()));

@@ -6,8 +6,8 @@ import { Networks } from '../../../src/network/networks.ts';
 import { connectMachines, coreOn, Machine } from '../../support/network/world.ts';
 
 /**
- * Two projects on one host: shop with the networks front, back and the internal vault, and blog. A neighbour on the LAN routes all of our
- * subnets, and 127.0.0.1, to the host, as an attacker would.
+ * Two projects on one host: shop with the networks front, back and the internal vault, and blog. A neighbour on the LAN routes
+ * all of our subnets, and 127.0.0.1, to the host, as an attacker would.
  */
 const subnets = { shop_front: '10.89.0', shop_back: '10.89.1', shop_vault: '10.89.2', blog_default: '10.89.3' } as const;
 type Network = keyof typeof subnets;
@@ -53,11 +53,23 @@ async function container(name: keyof typeof containers, network: Network, last: 
   const id = String(number).repeat(64).slice(0, 64);
   const ipv4 = `${subnets[network]}.${last}`;
   await networks.attach({
-    project: network.split('_')[0] as string, containerId: id, netnsPath: made.netnsPath, pid: made.pid,
-    endpoints: [{
-      network, bridge: bridgeName(network), hostLink: hostLinkName(id, network), interfaceName: 'eth0', ipv4, prefix: 24, mac: macOf(ipv4),
-      gateway: `${subnets[network]}.1`, gwPriority: 0,
-    }],
+    project: network.split('_')[0] as string,
+    containerId: id,
+    netnsPath: made.netnsPath,
+    pid: made.pid,
+    endpoints: [
+      {
+        network,
+        bridge: bridgeName(network),
+        hostLink: hostLinkName(id, network),
+        interfaceName: 'eth0',
+        ipv4,
+        prefix: 24,
+        mac: macOf(ipv4),
+        gateway: `${subnets[network]}.1`,
+        gwPriority: 0,
+      },
+    ],
   });
   for (const protocol of ['tcp', 'udp'] as const) {
     await made.listen(protocol, 80, name);
@@ -75,7 +87,13 @@ beforeAll(async () => {
   await neighbour.listen('tcp', 7000, 'neighbour');
   await networks.enableForwarding();
   for (const [network, subnet] of Object.entries(subnets)) {
-    await networks.ensureBridge({ network, project: network.split('_')[0] as string, bridge: bridgeName(network), gateway: `${subnet}.1`, prefix: 24 });
+    await networks.ensureBridge({
+      network,
+      project: network.split('_')[0] as string,
+      bridge: bridgeName(network),
+      gateway: `${subnet}.1`,
+      prefix: 24,
+    });
   }
   await container('web', 'shop_front', 2, 1);
   await container('peer', 'shop_front', 3, 2);
@@ -98,39 +116,51 @@ function fromContainers() {
   return Object.fromEntries(names.map((name) => [name, () => containers[name]])) as Record<(typeof names)[number], () => Machine>;
 }
 
-describe('open: what is published, and traffic within a network', () => {
-  test.each([
-    ['neighbour', hostAddress, 8080, `web ${lanAddress}`],
-    ['neighbour', otherHostAddress, 8080, `web ${lanAddress}`],
-    ['host', hostAddress, 8080, `web ${hostAddress}`],
-    ['host', '127.0.0.1', 8080, 'web 10.89.0.1'],
-    ['host', '127.0.0.7', 8080, 'web 10.89.0.1'],
-    ['host', '127.0.0.1', 8081, 'api 10.89.1.1'],
-    ['neighbour', hostAddress, 8082, `api ${lanAddress}`],
-    ['host', hostAddress, 8082, `api ${hostAddress}`],
-    ['web', hostAddress, 8080, 'web 10.89.0.1'],
-    ['peer', hostAddress, 8080, 'web 10.89.0.1'],
-    ['api', hostAddress, 8080, 'web 10.89.0.1'],
-    ['blog', hostAddress, 8080, 'web 10.89.0.1'],
-    ['web', '10.89.0.1', 8080, 'web 10.89.0.1'],
-    ['peer', '10.89.0.2', 81, 'web-unpublished 10.89.0.3'],
-    ['host', '10.89.0.2', 81, 'web-unpublished 10.89.0.1'],
-    ['host', '10.89.2.2', 80, 'vault 10.89.2.1'],
-    ['web', '10.89.0.1', 6000, 'host 10.89.0.2'],
-  ] as const)('from %s to %s:%i over tcp and udp', async (from, address, port, answer) => {
-    for (const protocol of ['tcp', 'udp'] as const) expect(await who[from]().reach(protocol, address, port)).toBe(answer);
-  });
+/** Kernels without br_netfilter have no such switch, and behave as with 0. */
+async function passBridgedPacketsToFirewall(value: '0' | '1'): Promise<void> {
+  for (const table of ['iptables', 'ip6tables']) {
+    await host.ask('write', { path: `/proc/sys/net/bridge/bridge-nf-call-${table}`, text: value }).catch(() => undefined);
+  }
+}
 
-  test('another project publishes, too, and both tables stand side by side', async () => {
-    expect(await neighbour.reach('tcp', hostAddress, 9090)).toBe(`blog ${lanAddress}`);
-    expect(await containers.web.reach('tcp', hostAddress, 9090)).toBe('blog 10.89.3.1');
-    expect((await networks.listFirewalls()).sort()).toEqual(['blog', 'shop']);
-  });
+describe.each(['0', '1'] as const)(
+  'open, with bridge-nf-call %s: what is published, and traffic within a network',
+  (bridgeNetfilter) => {
+    beforeAll(() => passBridgedPacketsToFirewall(bridgeNetfilter));
 
-  test('containers reach the world under the address of the host', async () => {
-    expect(await containers.web.reach('tcp', lanAddress, 7000)).toBe(`neighbour ${hostAddress}`);
-  });
-});
+    test.each([
+      ['neighbour', hostAddress, 8080, `web ${lanAddress}`],
+      ['neighbour', otherHostAddress, 8080, `web ${lanAddress}`],
+      ['host', hostAddress, 8080, `web ${hostAddress}`],
+      ['host', '127.0.0.1', 8080, 'web 10.89.0.1'],
+      ['host', '127.0.0.7', 8080, 'web 10.89.0.1'],
+      ['host', '127.0.0.1', 8081, 'api 10.89.1.1'],
+      ['neighbour', hostAddress, 8082, `api ${lanAddress}`],
+      ['host', hostAddress, 8082, `api ${hostAddress}`],
+      ['web', hostAddress, 8080, 'web 10.89.0.1'],
+      ['peer', hostAddress, 8080, 'web 10.89.0.1'],
+      ['api', hostAddress, 8080, 'web 10.89.0.1'],
+      ['blog', hostAddress, 8080, 'web 10.89.0.1'],
+      ['web', '10.89.0.1', 8080, 'web 10.89.0.1'],
+      ['peer', '10.89.0.2', 81, 'web-unpublished 10.89.0.3'],
+      ['host', '10.89.0.2', 81, 'web-unpublished 10.89.0.1'],
+      ['host', '10.89.2.2', 80, 'vault 10.89.2.1'],
+      ['web', '10.89.0.1', 6000, 'host 10.89.0.2'],
+    ] as const)('from %s to %s:%i over tcp and udp', async (from, address, port, answer) => {
+      for (const protocol of ['tcp', 'udp'] as const) expect(await who[from]().reach(protocol, address, port)).toBe(answer);
+    });
+
+    test('another project publishes, too, and both tables stand side by side', async () => {
+      expect(await neighbour.reach('tcp', hostAddress, 9090)).toBe(`blog ${lanAddress}`);
+      expect(await containers.web.reach('tcp', hostAddress, 9090)).toBe('blog 10.89.3.1');
+      expect((await networks.listFirewalls()).sort()).toEqual(['blog', 'shop']);
+    });
+
+    test('containers reach the world under the address of the host', async () => {
+      expect(await containers.web.reach('tcp', lanAddress, 7000)).toBe(`neighbour ${hostAddress}`);
+    });
+  },
+);
 
 describe('closed: everything else', () => {
   test.each([
@@ -152,7 +182,9 @@ describe('closed: everything else', () => {
     ['the host by another address from an internal network', 'vault', hostAddress, 6000],
     ['published ports from an internal network', 'vault', hostAddress, 8080],
   ] as const)('%s (from %s to %s:%i)', async (_title, from, address, port) => {
-    const answers = await Promise.all((['tcp', 'udp'] as const).map((protocol) => who[from]().reach(protocol, address, port, { timeout: 0.4 })));
+    const answers = await Promise.all(
+      (['tcp', 'udp'] as const).map((protocol) => who[from]().reach(protocol, address, port, { timeout: 0.4 })),
+    );
     for (const answer of answers) expect(answer).toMatch(/^(timeout|Connection refused|No route to host)$/);
   });
 
@@ -184,7 +216,11 @@ describe('closed: everything else', () => {
 describe('the table', () => {
   test('replaced with 5000 ports in one transaction, connections under way go on, and again changes nothing', async () => {
     const many: FirewallPort[] = Array.from({ length: 5000 }, (_, index) => ({
-      hostIp: '', published: 20_000 + index, protocol: 'tcp', containerIp: '10.89.0.2', target: 80,
+      hostIp: '',
+      published: 20_000 + index,
+      protocol: 'tcp',
+      containerIp: '10.89.0.2',
+      target: 80,
     }));
     const started = performance.now();
     await networks.applyFirewall('shop', { ...shop, ports: [...shopPorts, ...many] });
@@ -227,6 +263,85 @@ describe('the table', () => {
   });
 });
 
+describe('IPv6, where a network has it', () => {
+  const subnet6 = 'fd00:89:4::/64';
+  let six: Machine;
+
+  beforeAll(async () => {
+    six = await machine();
+    const bridge = bridgeName('six_default');
+    const id = '6'.repeat(64);
+    await networks.enableForwarding(true);
+    await networks.ensureBridge({
+      network: 'six_default',
+      project: 'six',
+      bridge,
+      gateway: '10.89.4.1',
+      prefix: 24,
+      gateway6: 'fd00:89:4::1',
+      prefix6: 64,
+    });
+    await networks.attach({
+      project: 'six',
+      containerId: id,
+      netnsPath: six.netnsPath,
+      pid: six.pid,
+      endpoints: [
+        {
+          network: 'six_default',
+          bridge,
+          hostLink: hostLinkName(id, 'six_default'),
+          interfaceName: 'eth0',
+          ipv4: '10.89.4.2',
+          prefix: 24,
+          mac: macOf('10.89.4.2'),
+          gateway: '10.89.4.1',
+          gwPriority: 0,
+          ipv6: 'fd00:89:4::2',
+          prefix6: 64,
+          gateway6: 'fd00:89:4::1',
+        },
+      ],
+    });
+    for (const [one, address] of [
+      [host, '2001:db8::1/64'],
+      [neighbour, '2001:db8::2/64'],
+    ] as const) {
+      await one.exec('ip', 'address', 'add', address, 'dev', 'lan0', 'nodad');
+    }
+    await neighbour.exec('ip', 'route', 'add', subnet6, 'via', '2001:db8::1');
+    for (const protocol of ['tcp', 'udp'] as const) await six.listen(protocol, 80, 'six', '::');
+    await networks.applyFirewall('six', {
+      networks: [{ bridge, subnet: '10.89.4.0/24', subnet6, internal: false }],
+      ports: (['tcp', 'udp'] as const).flatMap((protocol) => [
+        { hostIp: '', published: 8600, protocol, containerIp: 'fd00:89:4::2', target: 80 },
+        { hostIp: '2001:db8::1', published: 8601, protocol, containerIp: 'fd00:89:4::2', target: 80 },
+      ]),
+    });
+  });
+
+  test.each([
+    ['neighbour', '2001:db8::1', 8600, 'six 2001:db8::2'],
+    ['neighbour', '2001:db8::1', 8601, 'six 2001:db8::2'],
+    ['host', '2001:db8::1', 8600, 'six 2001:db8::1'],
+  ] as const)('published: from %s to [%s]:%i', async (from, address, port, answer) => {
+    for (const protocol of ['tcp', 'udp'] as const) expect(await who[from]().reach(protocol, address, port)).toBe(answer);
+  });
+
+  test('published: from loopback, where bridged packets do not pass the firewall (else the kernel drops the answers)', async () => {
+    await passBridgedPacketsToFirewall('0');
+    for (const protocol of ['tcp', 'udp'] as const) expect(await host.reach(protocol, '::1', 8600)).toBe('six fd00:89:4::1');
+  });
+
+  test.each([
+    ['fd00:89:4::2', 80],
+    ['fd00:89:4::2', 81],
+    ['2001:db8::1', 80],
+  ] as const)('closed: from the neighbour to [%s]:%i', async (address, port) => {
+    expect(await neighbour.reach('tcp', address, port, { timeout: 0.4 })).toMatch(/^(timeout|Connection refused)$/);
+  });
+});
+
 /** Without addresses on its loopback link a machine sends 127.0.0.0/8 where its routes say. */
 async function routeLoopbackAway(machine: Machine): Promise<void> {
   await machine.exec('ip', 'link', 'set', 'lo', 'down');
@@ -238,4 +353,3 @@ async function received(machine: Machine, link: string): Promise<number> {
   const [entry] = await machine.ip('-statistics', 'link', 'show', 'dev', link);
   return (entry as { stats64: { rx: { packets: number } } }).stats64.rx.packets;
 }
-

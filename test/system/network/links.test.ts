@@ -35,8 +35,16 @@ function bridgeSpec(network: string, gateway: string) {
 
 function endpoint(id: string, network: string, ipv4: string, more: Partial<Endpoint> = {}): Endpoint {
   return {
-    network, bridge: bridgeName(network), hostLink: hostLinkName(id, network), interfaceName: 'eth0', ipv4, prefix: 24, mac: macOf(ipv4),
-    gateway: ipv4.replace(/\d+$/, '1'), gwPriority: 0, ...more,
+    network,
+    bridge: bridgeName(network),
+    hostLink: hostLinkName(id, network),
+    interfaceName: 'eth0',
+    ipv4,
+    prefix: 24,
+    mac: macOf(ipv4),
+    gateway: ipv4.replace(/\d+$/, '1'),
+    gwPriority: 0,
+    ...more,
   };
 }
 
@@ -53,7 +61,11 @@ describe('a bridge', () => {
     const again = await host.ip('address', 'show', 'dev', spec.bridge);
     expect({ ...again[0], linkinfo: undefined }).toEqual({ ...before[0], linkinfo: undefined });
     expect(before[0]).toMatchObject({
-      ifname: spec.bridge, mtu: 1400, address: '02:42:0a:59:00:01', ifalias: 'tscompose:shop:shop_front', linkinfo: { info_kind: 'bridge' },
+      ifname: spec.bridge,
+      mtu: 1400,
+      address: '02:42:0a:59:00:01',
+      ifalias: 'tscompose:shop:shop_front',
+      linkinfo: { info_kind: 'bridge' },
     });
     expect(before[0]?.['addr_info']).toMatchObject([{ local: '10.89.0.1', prefixlen: 24, broadcast: '10.89.0.255' }]);
     expect(await core.readSysctl(`net/ipv4/conf/${spec.bridge}/route_localnet`)).toBe('1\n');
@@ -74,7 +86,9 @@ describe('a bridge', () => {
   test.each(['', 'mine'])('whose name a foreign link labelled "%s" has is refused and the link left alone', async (alias) => {
     await host.exec('ip', 'link', 'add', 'theirs', 'type', 'bridge');
     await host.exec('ip', 'link', 'set', 'theirs', 'alias', alias);
-    await expect(networks.ensureBridge({ ...bridgeSpec('shop_x', '10.89.2.1'), bridge: 'theirs' })).rejects.toMatchObject({ code: 'NETWORK_FAILED' });
+    await expect(networks.ensureBridge({ ...bridgeSpec('shop_x', '10.89.2.1'), bridge: 'theirs' })).rejects.toMatchObject({
+      code: 'NETWORK_FAILED',
+    });
     const [link] = await host.ip('address', 'show', 'dev', 'theirs');
     expect(link?.['ifalias'] ?? '').toBe(alias);
     expect(link).toMatchObject({ operstate: 'DOWN', addr_info: [] });
@@ -97,13 +111,24 @@ describe('a container', () => {
     expect(inside).toMatchObject(
       expect.arrayContaining([
         expect.objectContaining({ ifname: 'lo', flags: expect.arrayContaining(['UP']) }),
-        expect.objectContaining({ ifname: 'eth0', address: '02:42:0a:59:00:02', addr_info: [expect.objectContaining({ local: '10.89.0.2', prefixlen: 24 })] }),
-        expect.objectContaining({ ifname: 'back0', mtu: 1300, address: '02:00:00:00:00:77', addr_info: [expect.objectContaining({ local: '10.89.3.2' })] }),
+        expect.objectContaining({
+          ifname: 'eth0',
+          address: '02:42:0a:59:00:02',
+          addr_info: [expect.objectContaining({ local: '10.89.0.2', prefixlen: 24 })],
+        }),
+        expect.objectContaining({
+          ifname: 'back0',
+          mtu: 1300,
+          address: '02:00:00:00:00:77',
+          addr_info: [expect.objectContaining({ local: '10.89.3.2' })],
+        }),
       ]),
     );
     expect(await container.ip('route', 'show', 'default')).toMatchObject([{ gateway: '10.89.3.1', dev: 'back0' }]);
     expect((await host.ip('link', 'show', 'dev', hostLinkName(id, 'shop_front')))[0]).toMatchObject({
-      ifalias: `tscompose:shop:shop_front:${'a'.repeat(12)}`, master: bridgeName('shop_front'), flags: expect.arrayContaining(['UP', 'LOWER_UP']),
+      ifalias: `tscompose:shop:shop_front:${'a'.repeat(12)}`,
+      master: bridgeName('shop_front'),
+      flags: expect.arrayContaining(['UP', 'LOWER_UP']),
     });
 
     await networks.attach(request);
@@ -127,7 +152,12 @@ describe('a container', () => {
   test.each([
     ['on a bridge that is not there', { bridge: 'br-nowhere' }, 'NETWORK_FAILED', /looking up link br-nowhere: .*ENODEV/],
     ['with an interface name that is taken', { interfaceName: 'taken0' }, 'NETWORK_FAILED', /EEXIST/],
-    ['with a gateway that cannot be reached', { gateway: '203.0.113.1' }, 'NETWORK_FAILED', /default route via 203\.0\.113\.1: .*ENETUNREACH/],
+    [
+      'with a gateway that cannot be reached',
+      { gateway: '203.0.113.1' },
+      'NETWORK_FAILED',
+      /default route via 203\.0\.113\.1: .*ENETUNREACH/,
+    ],
     ['with an impossible address', { ipv4: '10.89.0.300' }, 'VALUE_INVALID', /10\.89\.0\.300/],
     ['with the name of the loopback link', { interfaceName: 'lo' }, 'VALUE_INVALID', /one name/],
   ] as const)('%s fails in words and leaves no link', async (_title, wrong, code, words) => {
@@ -137,7 +167,9 @@ describe('a container', () => {
     const links = async () => (await host.ip('link')).map(({ ifname }) => ifname);
     const before = await links();
     const good = endpoint(id, 'shop_back', '10.89.3.9', { interfaceName: 'eth1' });
-    const failure = networks.attach(attachment(container, id, [good, endpoint(id, 'shop_front', '10.89.0.9', { gwPriority: 1, ...wrong })]));
+    const failure = networks.attach(
+      attachment(container, id, [good, endpoint(id, 'shop_front', '10.89.0.9', { gwPriority: 1, ...wrong })]),
+    );
     await expect(failure).rejects.toMatchObject({ code, message: expect.stringMatching(words) });
     expect(await links()).toEqual(before);
   });
@@ -149,7 +181,10 @@ describe('the inventory', () => {
     const [kept, lost] = [idOf('d'), idOf('e')];
     await networks.attach(attachment(container, kept, [endpoint(kept, 'shop_front', '10.89.0.20')]));
     await networks.attach(attachment(container, lost, [endpoint(lost, 'shop_front', '10.89.0.21', { interfaceName: 'eth1' })]));
-    for (const [name, alias] of [['tscdeadbeef0123', 'tscompose'], ['othershop', 'tscompose:shop2:shop_front']] as const) {
+    for (const [name, alias] of [
+      ['tscdeadbeef0123', 'tscompose'],
+      ['othershop', 'tscompose:shop2:shop_front'],
+    ] as const) {
       await host.exec('ip', 'link', 'add', name, 'type', 'bridge');
       await host.exec('ip', 'link', 'set', name, 'alias', alias);
     }
@@ -167,7 +202,9 @@ describe('the inventory', () => {
     await host.exec('ip', 'link', 'add', 'dummy7', 'up', 'type', 'bridge');
     await host.exec('ip', 'address', 'add', '192.168.77.5/26', 'dev', 'dummy7');
     await host.exec('ip', 'route', 'add', '10.200.0.0/14', 'dev', 'dummy7');
-    expect(await networks.hostPrefixes()).toEqual(expect.arrayContaining(['127.0.0.1/8', '192.168.77.5/26', '192.168.77.0/26', '10.200.0.0/14']));
+    expect(await networks.hostPrefixes()).toEqual(
+      expect.arrayContaining(['127.0.0.1/8', '192.168.77.5/26', '192.168.77.0/26', '10.200.0.0/14']),
+    );
   });
 });
 
@@ -179,7 +216,11 @@ test('fifty containers attached at once travel in few batches', async () => {
   const started = performance.now();
   await Promise.all(
     ids.map((id, index) =>
-      networks.attach(attachment(container, id, [endpoint(id, 'shop_front', `10.89.0.${index + 100}`, { interfaceName: `many${index}`, gwPriority: 0 })])),
+      networks.attach(
+        attachment(container, id, [
+          endpoint(id, 'shop_front', `10.89.0.${index + 100}`, { interfaceName: `many${index}`, gwPriority: 0 }),
+        ]),
+      ),
     ),
   );
   expect(core.batches).toBeLessThan(6);

@@ -2,7 +2,7 @@
 import type { Doors, LogLine } from '../../../src/cli/doors.ts';
 import { type Globals, type Invocation, newInvocation } from '../../../src/cli/invocation.ts';
 import { main } from '../../../src/cli/start.ts';
-import type { Output, Surroundings } from '../../../src/cli/surroundings.ts';
+import { callAll, type Output, type Surroundings } from '../../../src/cli/surroundings.ts';
 import type { Event } from '../../../src/events.ts';
 import type { Observed, ObservedContainer } from '../../../src/model/observed.ts';
 import type { Project, Service } from '../../../src/model/project.ts';
@@ -14,11 +14,46 @@ export const NOW = Date.parse('2026-11-22T06:00:00Z');
 
 export function makeService(name: string, change: Partial<Service> = {}): Service {
   return {
-    name, image: 'host:/usr', replicas: 1, environment: {}, labels: {}, annotations: {}, groupAdd: [], attach: true, tty: false, stdinOpen: false,
-    init: false, privileged: false, readOnly: false, capAdd: [], capDrop: [], securityOpt: [], sysctls: {}, ulimits: [], resources: {},
-    devices: [], dependsOn: [], restart: { kind: 'no' }, stopGraceMs: 10_000, preStop: [], postStart: [], networkMode: { kind: 'bridge' },
-    networks: [], ports: [], expose: [], extraHosts: [], links: [], dns: [], dnsSearch: [], dnsOpt: [], mounts: [], configs: [], secrets: [],
-    watch: [], profiles: [], ...change,
+    name,
+    image: 'host:/usr',
+    replicas: 1,
+    environment: {},
+    labels: {},
+    annotations: {},
+    groupAdd: [],
+    attach: true,
+    tty: false,
+    stdinOpen: false,
+    init: false,
+    privileged: false,
+    readOnly: false,
+    capAdd: [],
+    capDrop: [],
+    securityOpt: [],
+    sysctls: {},
+    ulimits: [],
+    resources: {},
+    devices: [],
+    dependsOn: [],
+    restart: { kind: 'no' },
+    stopGraceMs: 10_000,
+    preStop: [],
+    postStart: [],
+    networkMode: { kind: 'bridge' },
+    networks: [],
+    ports: [],
+    expose: [],
+    extraHosts: [],
+    links: [],
+    dns: [],
+    dnsSearch: [],
+    dnsOpt: [],
+    mounts: [],
+    configs: [],
+    secrets: [],
+    watch: [],
+    profiles: [],
+    ...change,
   };
 }
 
@@ -26,15 +61,40 @@ export function makeContainer(service: string, change: Partial<ObservedContainer
   const number = change.number ?? 1;
   const spec = change.spec ?? makeService(service, { command: ['node', 'server.js'] });
   return {
-    id: `${service}${number}`.padEnd(64, '0').replace(/[^0-9a-f]/g, 'a'), name: `shop-${service}-${number}`, service, number, oneOff: false, fingerprint: 'f',
-    image: spec.image, spec, state: 'running', health: 'none', pid: 100, oomKilled: false, restarts: 0, stoppedByUser: false,
-    createdAt: NOW - 60_000, startedAt: NOW - 3000, labels: {}, attachments: [], ports: [], ...change,
+    id: `${service}${number}`.padEnd(64, '0').replace(/[^0-9a-f]/g, 'a'),
+    name: `shop-${service}-${number}`,
+    service,
+    number,
+    oneOff: false,
+    fingerprint: 'f',
+    image: spec.image,
+    spec,
+    state: 'running',
+    health: 'none',
+    pid: 100,
+    oomKilled: false,
+    restarts: 0,
+    stoppedByUser: false,
+    createdAt: NOW - 60_000,
+    startedAt: NOW - 3000,
+    labels: {},
+    attachments: [],
+    ports: [],
+    ...change,
   };
 }
 
 export function makeProject(services: readonly Service[]): Project {
   return {
-    name: 'shop', workingDir: '/src/shop', configFiles: ['/src/shop/compose.yaml'], services, inactiveServices: [], networks: [], volumes: [], configs: [], secrets: [],
+    name: 'shop',
+    workingDir: '/src/shop',
+    configFiles: ['/src/shop/compose.yaml'],
+    services,
+    inactiveServices: [],
+    networks: [],
+    volumes: [],
+    configs: [],
+    secrets: [],
   };
 }
 
@@ -74,11 +134,19 @@ export function fakeWorld(options: FakeOptions = {}): FakeWorld {
   const subscribers = new Set<(event: Event) => void>();
   const project = makeProject(options.services ?? [makeService('web')]);
   const output = (texts: string[]): Output => ({
-    isTTY: options.terminal === true, columns: 80, rows: 24, write: (data) => void texts.push(typeof data === 'string' ? data : Buffer.from(data).toString()),
+    isTTY: options.terminal === true,
+    columns: 80,
+    rows: 24,
+    write: (data) => void texts.push(typeof data === 'string' ? data : Buffer.from(data).toString()),
   });
   const around: Surroundings = {
     stdin: { isTTY: options.terminal === true, setRawMode: () => undefined, onData: () => () => undefined },
-    stdout: output(out), stderr: output(err), env: options.env ?? {}, cwd: '/src/shop', uid: options.uid ?? 0, now: () => NOW,
+    stdout: output(out),
+    stderr: output(err),
+    env: options.env ?? {},
+    cwd: '/src/shop',
+    uid: options.uid ?? 0,
+    now: () => NOW,
     onSignal: (signal, listener) => {
       const listeners = signals.get(signal) ?? new Set();
       signals.set(signal, listeners.add(listener));
@@ -86,16 +154,39 @@ export function fakeWorld(options: FakeOptions = {}): FakeWorld {
     },
   };
   const world: FakeWorld = {
-    out, err, calls: [], signals, around, answers: {}, lines: [],
+    out,
+    err,
+    calls: [],
+    signals,
+    around,
+    answers: {},
+    lines: [],
     observed: { project: 'shop', containers: options.containers ?? [], networks: [], volumes: [] },
     doors: {
       roots: { run: '/run/t', data: '/data/t' },
-      load: async () => ({ project, diagnostics: [], model: { name: 'shop' }, secrets: {}, environment: async () => ({ B: '2', A: '1' }) }),
+      load: async () => ({
+        project,
+        diagnostics: [],
+        model: { name: 'shop' },
+        secrets: {},
+        environment: async () => ({ B: '2', A: '1' }),
+      }),
       guessName: async () => 'shop',
       formatConfig: async (model) => JSON.stringify(model),
       observe: async () => world.observed,
       projects: async () => ['shop'],
-      record: async () => (options.nothing === true ? undefined : { version: 1, project: 'shop', workingDir: '', configFiles: ['/src/shop/compose.yaml'], networks: [], volumes: [], containers: [] }),
+      record: async () =>
+        options.nothing === true
+          ? undefined
+          : {
+              version: 1,
+              project: 'shop',
+              workingDir: '',
+              configFiles: ['/src/shop/compose.yaml'],
+              networks: [],
+              volumes: [],
+              containers: [],
+            },
       startSupervisor: async () => undefined,
       supervisor: async () => fakeClient(world, subscribers),
       planUp: async (...args) => planUp(...args),
@@ -106,8 +197,8 @@ export function fakeWorld(options: FakeOptions = {}): FakeWorld {
       attachment: async () => Promise.reject(new Error('no attachment here')),
       ...options.doors,
     },
-    tell: (event) => subscribers.forEach((tell) => tell(event)),
-    signal: (name) => [...(signals.get(name) ?? [])].forEach((listener) => listener()),
+    tell: (event) => callAll([...subscribers].map((tell) => () => tell(event))),
+    signal: (name) => callAll([...(signals.get(name) ?? [])]),
     run: (...argv) => main(argv, around, world.doors),
     stdout: () => out.join(''),
     stderr: () => err.join(''),
@@ -120,16 +211,26 @@ function fakeClient(world: FakeWorld, subscribers: Set<(event: Event) => void>):
   const closed = new Promise<void>((resolve) => {
     close = resolve;
   });
-  const call = async (method: ControlMethod, params: unknown, onEvent: (event: Event) => void = () => undefined): Promise<unknown> => {
+  const call = async (
+    method: ControlMethod,
+    params: unknown,
+    onEvent: (event: Event) => void = () => undefined,
+  ): Promise<unknown> => {
     world.calls.push({ method, params });
     if (method === 'subscribe') subscribers.add(onEvent);
     if (method === 'observe') return world.observed;
+    if (method === 'leave') return { ending: false };
     return (await world.answers[method]?.(params as never, onEvent)) ?? null;
   };
   return { call: call as ControlClient['call'], closed, close };
 }
 
-async function* fakeLogs(world: FakeWorld, ids: readonly string[], follow: boolean, signal: AbortSignal): AsyncGenerator<LogLine> {
+async function* fakeLogs(
+  world: FakeWorld,
+  ids: readonly string[],
+  follow: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<LogLine> {
   let next = 0;
   for (;;) {
     const isLast = !follow || signal.aborted;
@@ -143,7 +244,16 @@ async function* fakeLogs(world: FakeWorld, ids: readonly string[], follow: boole
 }
 
 export const plainGlobals: Globals = {
-  file: [], profile: [], envFile: [], ansi: 'auto', progress: 'auto', parallel: -1, dryRun: false, allResources: false, compatibility: false, debug: false,
+  file: [],
+  profile: [],
+  envFile: [],
+  ansi: 'auto',
+  progress: 'auto',
+  parallel: -1,
+  dryRun: false,
+  allResources: false,
+  compatibility: false,
+  debug: false,
 };
 
 export function fakeInvocation(world: FakeWorld, globals: Partial<Globals> = {}): Invocation {

@@ -15,16 +15,27 @@ const context = { paint: plain, cwd: '/src/shop' };
 
 describe('an error', () => {
   test('shows place, code, the line with carets under what is meant, and what to do', () => {
-    expect(formatFinding({
-      severity: 'error', code: 'PORT_TAKEN', message: 'host port 8080 is already in use', hint: 'publish another port',
-      at: { file: '/src/shop/compose.yaml', line: 12, column: 10, length: 4 }, sourceLine: '      - "8080:80"',
-    }, context)).toBe([
-      'compose.yaml:12:10: error PORT_TAKEN: host port 8080 is already in use',
-      '   12 |       - "8080:80"',
-      '      |          ^^^^',
-      'hint: publish another port',
-      '',
-    ].join('\n'));
+    expect(
+      formatFinding(
+        {
+          severity: 'error',
+          code: 'PORT_TAKEN',
+          message: 'host port 8080 is already in use',
+          hint: 'publish another port',
+          at: { file: '/src/shop/compose.yaml', line: 12, column: 10, length: 4 },
+          sourceLine: '      - "8080:80"',
+        },
+        context,
+      ),
+    ).toBe(
+      [
+        'compose.yaml:12:10: error PORT_TAKEN: host port 8080 is already in use',
+        '   12 |       - "8080:80"',
+        '      |          ^^^^',
+        'hint: publish another port',
+        '',
+      ].join('\n'),
+    );
   });
 
   test('without a place is one line', () => {
@@ -32,17 +43,25 @@ describe('an error', () => {
   });
 
   test('of a file elsewhere shows its whole path', () => {
-    expect(formatFinding({ severity: 'warning', code: 'X', message: 'm', at: { file: '/etc/a.yaml', line: 1, column: 1 } }, context)).toBe('/etc/a.yaml:1:1: warning X: m\n');
+    expect(
+      formatFinding({ severity: 'warning', code: 'X', message: 'm', at: { file: '/etc/a.yaml', line: 1, column: 1 } }, context),
+    ).toBe('/etc/a.yaml:1:1: warning X: m\n');
   });
 
   test('keeps tabs in front of the caret, so that it stands below its word', () => {
-    const text = formatFinding({ severity: 'error', code: 'X', message: 'm', at: { file: 'a', line: 1, column: 2 }, sourceLine: '\tkey' }, context);
+    const text = formatFinding(
+      { severity: 'error', code: 'X', message: 'm', at: { file: 'a', line: 1, column: 2 }, sourceLine: '\tkey' },
+      context,
+    );
     expect(text).toContain('    1 | \tkey\n      | \t^');
   });
 
   test('cuts a very long line around the place', () => {
     const sourceLine = `${'a'.repeat(5000)}HERE${'b'.repeat(5000)}`;
-    const lines = formatFinding({ severity: 'error', code: 'X', message: 'm', at: { file: 'a', line: 1, column: 5001, length: 4 }, sourceLine }, context).split('\n');
+    const lines = formatFinding(
+      { severity: 'error', code: 'X', message: 'm', at: { file: 'a', line: 1, column: 5001, length: 4 }, sourceLine },
+      context,
+    ).split('\n');
     const column = (lines[2] as string).indexOf('^');
     expect((lines[1] as string).slice(column, column + 4)).toBe('HERE');
     expect((lines[1] as string).length).toBeLessThan(130);
@@ -55,10 +74,15 @@ describe('an error', () => {
   });
 
   test('cannot carry escape sequences of a file to the terminal', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (message, sourceLine) => {
-      const text = formatFinding({ severity: 'error', code: 'X', message, at: { file: 'a', line: 1, column: 1 }, sourceLine }, context);
-      expect(text).not.toMatch(/[\u001b\u0007\u009b\r]/);
-    }));
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (message, sourceLine) => {
+        const text = formatFinding(
+          { severity: 'error', code: 'X', message, at: { file: 'a', line: 1, column: 1 }, sourceLine },
+          context,
+        );
+        expect(text).not.toMatch(/[\u001b\u0007\u009b\r]/);
+      }),
+    );
   });
 });
 
@@ -81,7 +105,9 @@ describe('a line of a log', () => {
   });
 
   test('may show its time', () => {
-    expect(logFormatter({ ...layout, timestamps: true, prefix: false }).format({ source: 'a', time: 'T', text: 'x' })).toBe('T x\n');
+    expect(logFormatter({ ...layout, timestamps: true, prefix: false }).format({ source: 'a', time: 'T', text: 'x' })).toBe(
+      'T x\n',
+    );
   });
 
   test.each([
@@ -104,12 +130,14 @@ describe('a line of a log', () => {
   });
 
   test('cannot forge the prefix of another: each physical line has its own', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => {
-      const printed = logFormatter(layout).format({ source: 'evil-1', text });
-      expect(printed.endsWith('\n')).toBe(true);
-      for (const line of printed.slice(0, -1).split('\n')) expect(line).toMatch(/^evil-1 {2}\| /);
-      expect(printed.replaceAll(/\u001b\[[0-9;:]*m/g, '')).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
-    }));
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const printed = logFormatter(layout).format({ source: 'evil-1', text });
+        expect(printed.endsWith('\n')).toBe(true);
+        for (const line of printed.slice(0, -1).split('\n')) expect(line).toMatch(/^evil-1 {2}\| /);
+        expect(printed.replaceAll(/\u001b\[[0-9;:]*m/g, '')).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
+      }),
+    );
   });
 
   test('cannot colour what comes after it', () => {
@@ -121,7 +149,16 @@ const recorded: readonly Event[] = [
   { type: 'plan', steps: 2, notices: ['volume "data" changed'] },
   { type: 'step', id: 0, resource: 'Network', name: 'shop_default', status: 'working', text: 'Creating' },
   { type: 'step', id: 0, resource: 'Network', name: 'shop_default', status: 'done', text: 'Created' },
-  { type: 'step', id: 1, resource: 'Container', name: 'shop-web-1', status: 'error', text: 'Error', details: 'port taken', because: 'not there' },
+  {
+    type: 'step',
+    id: 1,
+    resource: 'Container',
+    name: 'shop-web-1',
+    status: 'error',
+    text: 'Error',
+    details: 'port taken',
+    because: 'not there',
+  },
   { type: 'error', error: { code: 'PORT_TAKEN', message: 'host port 80 is taken', details: { hint: 'use another' } } },
 ];
 
@@ -136,15 +173,17 @@ describe('progress', () => {
   }
 
   test('in plain form is a line a step', async () => {
-    expect(await render('plain')).toBe([
-      'warning: volume "data" changed',
-      ' Network shop_default  Creating',
-      ' Network shop_default  Created',
-      ' Container shop-web-1  Error port taken',
-      'error PORT_TAKEN: host port 80 is taken',
-      'hint: use another',
-      '',
-    ].join('\n'));
+    expect(await render('plain')).toBe(
+      [
+        'warning: volume "data" changed',
+        ' Network shop_default  Creating',
+        ' Network shop_default  Created',
+        ' Container shop-web-1  Error port taken',
+        'error PORT_TAKEN: host port 80 is taken',
+        'hint: use another',
+        '',
+      ].join('\n'),
+    );
   });
 
   test('of a dry run says so on every step', async () => {
@@ -152,7 +191,10 @@ describe('progress', () => {
   });
 
   test('in JSON is an object a line with the fields of docker compose', async () => {
-    const lines = (await render('json')).trimEnd().split('\n').map((line) => JSON.parse(line) as unknown);
+    const lines = (await render('json'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
     expect(lines).toEqual([
       { warning: true, message: 'volume "data" changed' },
       { id: 'Network shop_default', status: 'Working', text: 'Creating' },
@@ -167,12 +209,25 @@ describe('progress', () => {
   });
 
   test.each([
-    ['auto', true, 'tty'], ['auto', false, 'plain'], ['tty', false, 'tty'], ['plain', true, 'plain'], ['none', true, 'quiet'], ['quiet', true, 'quiet'], ['json', true, 'json'],
+    ['auto', true, 'tty'],
+    ['auto', false, 'plain'],
+    ['tty', false, 'tty'],
+    ['plain', true, 'plain'],
+    ['none', true, 'quiet'],
+    ['quiet', true, 'quiet'],
+    ['json', true, 'json'],
   ])('asked for as %s with a terminal %s is %s', (asked, isTTY, mode) => {
     expect(chooseMode(asked, { isTTY, columns: 80, rows: 24, write: () => undefined })).toBe(mode);
   });
 
-  const step = (name: string, status: 'working' | 'done' | 'error', text: string): Extract<Event, { type: 'step' }> => ({ type: 'step', id: 0, resource: 'Container', name, status, text });
+  const step = (name: string, status: 'working' | 'done' | 'error', text: string): Extract<Event, { type: 'step' }> => ({
+    type: 'step',
+    id: 0,
+    resource: 'Container',
+    name,
+    status,
+    text,
+  });
   const frame = { command: 'up', dryRun: false, now: NOW + 1500, columns: 50, height: 10, tick: 0, paint: plain };
 
   test('on a terminal has a row a resource, with times at the right edge', () => {
@@ -189,17 +244,25 @@ describe('progress', () => {
 
   test('on a small terminal keeps what works and what failed', () => {
     let rows: Rows = new Map();
-    for (let index = 0; index < 20; index++) rows = withStep(rows, step(`c${index}`, index === 3 ? 'error' : index === 9 ? 'working' : 'done', 'x'), NOW);
+    for (let index = 0; index < 20; index++)
+      rows = withStep(rows, step(`c${index}`, index === 3 ? 'error' : index === 9 ? 'working' : 'done', 'x'), NOW);
     const lines = frameLines(rows, { ...frame, height: 5 });
     expect(lines).toHaveLength(5);
     expect(lines.join('\n')).toMatch(/✘ Container c3 [\s\S]*⠋ Container c9 [\s\S]*and 16 more/);
   });
 
   test('on a terminal never draws a line wider than the screen', () => {
-    fc.assert(fc.property(fc.integer({ min: 40, max: 200 }), fc.string({ maxLength: 15 }), fc.string({ maxLength: 300 }), (columns, name, text) => {
-      const rows = withStep(new Map(), { ...step(name.replace(/[^a-z]/g, ''), 'error', 'Error'), details: text }, NOW);
-      for (const line of frameLines(rows, { ...frame, columns })) expect([...line].length).toBeLessThanOrEqual(columns);
-    }));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 40, max: 200 }),
+        fc.string({ maxLength: 15 }),
+        fc.string({ maxLength: 300 }),
+        (columns, name, text) => {
+          const rows = withStep(new Map(), { ...step(name.replace(/[^a-z]/g, ''), 'error', 'Error'), details: text }, NOW);
+          for (const line of frameLines(rows, { ...frame, columns })) expect([...line].length).toBeLessThanOrEqual(columns);
+        },
+      ),
+    );
   });
 });
 

@@ -10,10 +10,27 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 test.each([
-  [0, 'Less than a second'], [999, 'Less than a second'], [second, '1 second'], [1999, '1 second'], [2 * second, '2 seconds'], [59_999, '59 seconds'],
-  [minute, 'About a minute'], [119_999, 'About a minute'], [2 * minute, '2 minutes'], [59 * minute, '59 minutes'], [hour, 'About an hour'],
-  [1.4 * hour, 'About an hour'], [1.5 * hour, '2 hours'], [47 * hour, '47 hours'], [48 * hour, '2 days'], [13 * day, '13 days'], [14 * day, '2 weeks'],
-  [59 * day, '8 weeks'], [60 * day, '2 months'], [729 * day, '24 months'], [730 * day, '2 years'],
+  [0, 'Less than a second'],
+  [999, 'Less than a second'],
+  [second, '1 second'],
+  [1999, '1 second'],
+  [2 * second, '2 seconds'],
+  [59_999, '59 seconds'],
+  [minute, 'About a minute'],
+  [119_999, 'About a minute'],
+  [2 * minute, '2 minutes'],
+  [59 * minute, '59 minutes'],
+  [hour, 'About an hour'],
+  [1.4 * hour, 'About an hour'],
+  [1.5 * hour, '2 hours'],
+  [47 * hour, '47 hours'],
+  [48 * hour, '2 days'],
+  [13 * day, '13 days'],
+  [14 * day, '2 weeks'],
+  [59 * day, '8 weeks'],
+  [60 * day, '2 months'],
+  [729 * day, '24 months'],
+  [730 * day, '2 years'],
 ])('%d ms is "%s"', (milliseconds, words) => {
   expect(humanDuration(milliseconds)).toBe(words);
 });
@@ -32,7 +49,12 @@ test.each([
   expect(statusWords(makeContainer('web', change), NOW)).toBe(words);
 });
 
-const port = (published: number, target: number, hostIp = '0.0.0.0', protocol: 'tcp' | 'udp' = 'tcp') => ({ published, target, hostIp, protocol });
+const port = (published: number, target: number, hostIp = '0.0.0.0', protocol: 'tcp' | 'udp' = 'tcp') => ({
+  published,
+  target,
+  hostIp,
+  protocol,
+});
 
 test.each([
   [[], ''],
@@ -69,9 +91,15 @@ test.each([
 });
 
 test('a table has cells of ten characters at least and three blanks between, and no blanks at the end', () => {
-  expect(formatTable(['NAME', 'IMAGE', 'PORTS'], [['shop-web-1', 'a', ''], ['b', 'c', '80/tcp']])).toBe(
-    'NAME         IMAGE     PORTS\nshop-web-1   a         \nb            c         80/tcp\n',
-  );
+  expect(
+    formatTable(
+      ['NAME', 'IMAGE', 'PORTS'],
+      [
+        ['shop-web-1', 'a', ''],
+        ['b', 'c', '80/tcp'],
+      ],
+    ),
+  ).toBe('NAME         IMAGE     PORTS\nshop-web-1   a         \nb            c         80/tcp\n');
 });
 
 test('the states of a project are counted in alphabetical order', () => {

@@ -1,9 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  address6Of, dropNetwork, freeAddress, gateway6Of, leaseOf, type Leases, macOf, noLeases, parseLeases, subnet6Of, takeAddress, takeSubnet,
+  address6Of,
+  dropNetwork,
+  freeAddress,
+  gateway6Of,
+  leaseOf,
+  type Leases,
+  macOf,
+  noLeases,
+  parseLeases,
+  subnet6Of,
+  takeAddress,
+  takeSubnet,
 } from '../../../src/network/addresses.ts';
-import { contains, formatAddress, ipv4Number, ipv4Text, isAddress, isIpv4, overlaps, parseCidr } from '../../../src/network/ip.ts';
+import {
+  canonicalAddress,
+  contains,
+  ipv4Number,
+  ipv4Text,
+  isAddress,
+  isIpv4,
+  overlaps,
+  parseCidr,
+} from '../../../src/network/ip.ts';
 
 const request = (network: string, more: object = {}) => ({ network, project: 'shop', ...more });
 const withNetwork = (more: object = {}) => takeSubnet(noLeases, request('shop_front', more), []);
@@ -32,15 +52,29 @@ describe('a subnet', () => {
   });
 
   test.each([
-    ['of another network', { subnet: '10.89.0.128/25' }, [], 'SUBNET_TAKEN', /network shop_front of project shop \(10\.89\.0\.0\/24\)/],
-    ['of an interface of the host', { subnet: '192.168.1.0/24' }, ['192.168.1.5/24'], 'SUBNET_TAKEN', /this host \(192\.168\.1\.0\/24\)/],
+    [
+      'of another network',
+      { subnet: '10.89.0.128/25' },
+      [],
+      'SUBNET_TAKEN',
+      /network shop_front of project shop \(10\.89\.0\.0\/24\)/,
+    ],
+    [
+      'of an interface of the host',
+      { subnet: '192.168.1.0/24' },
+      ['192.168.1.5/24'],
+      'SUBNET_TAKEN',
+      /this host \(192\.168\.1\.0\/24\)/,
+    ],
     ['that is none', { subnet: '10.1.2/24' }, [], 'VALUE_INVALID', /10\.1\.2\/24/],
     ['too small for anybody', { subnet: '10.1.2.0/31' }, [], 'VALUE_INVALID', /usable/],
     ['whose gateway is outside', { subnet: '10.1.2.0/24', gateway: '10.1.3.1' }, [], 'VALUE_INVALID', /10\.1\.3\.1/],
     ['whose gateway is the broadcast address', { subnet: '10.1.2.0/24', gateway: '10.1.2.255' }, [], 'VALUE_INVALID', /255/],
     ['whose range is outside', { subnet: '10.1.2.0/24', ipRange: '10.1.0.0/16' }, [], 'VALUE_INVALID', /ip_range/],
   ])('%s is refused', (_title, more, inUse, code, words) => {
-    expect(() => takeSubnet(withNetwork(), request('other', more), inUse)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(words) }));
+    expect(() => takeSubnet(withNetwork(), request('other', more), inUse)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(words) }),
+    );
   });
 
   test('may lie inside a wider route of the host', () => {
@@ -54,7 +88,11 @@ describe('a subnet', () => {
   });
 
   test('never meets another one nor what is in use', () => {
-    const cidr = fc.tuple(fc.constantFrom('10.89', '10.90', '172.18', '172.31', '192.168'), fc.nat(255), fc.integer({ min: 14, max: 32 }));
+    const cidr = fc.tuple(
+      fc.constantFrom('10.89', '10.90', '172.18', '172.31', '192.168'),
+      fc.nat(255),
+      fc.integer({ min: 14, max: 32 }),
+    );
     fc.assert(
       fc.property(fc.array(cidr, { maxLength: 12 }), fc.integer({ min: 1, max: 12 }), (list, count) => {
         const inUse = list.map(([start, third, prefix]) => `${start}.${third}.0/${prefix}`);
@@ -107,13 +145,19 @@ describe('an address', () => {
   });
 
   test('static or automatic, taken and given back in any order, belongs to one container and is a host of the subnet', () => {
-    const action = fc.record({ id: fc.constantFrom('a', 'b', 'c', 'd', 'e', '__proto__', 'f', 'g'), take: fc.boolean(), wanted: fc.option(fc.integer({ min: 0, max: 7 }), { nil: undefined }) });
+    const action = fc.record({
+      id: fc.constantFrom('a', 'b', 'c', 'd', 'e', '__proto__', 'f', 'g'),
+      take: fc.boolean(),
+      wanted: fc.option(fc.integer({ min: 0, max: 7 }), { nil: undefined }),
+    });
     fc.assert(
       fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
         let leases = withNetwork({ subnet: '10.1.0.0/29', auxAddresses: ['10.1.0.4'] });
         for (const { id, take, wanted } of actions) {
           try {
-            leases = take ? takeAddress(leases, 'shop_front', id, wanted === undefined ? undefined : `10.1.0.${wanted}`).leases : freeAddress(leases, 'shop_front', id);
+            leases = take
+              ? takeAddress(leases, 'shop_front', id, wanted === undefined ? undefined : `10.1.0.${wanted}`).leases
+              : freeAddress(leases, 'shop_front', id);
           } catch (error) {
             expect(['ADDRESS_TAKEN', 'ADDRESSES_EXHAUSTED', 'VALUE_INVALID']).toContain((error as { code: string }).code);
           }
@@ -140,9 +184,17 @@ describe('an address', () => {
 });
 
 test.each([
-  ['not JSON', '{'], ['another version', '{"version":2,"networks":{}}'], ['a list', '[]'],
-  ['a broken subnet', '{"version":1,"networks":{"a":{"project":"p","subnet":"x","gateway":"10.0.0.1","auxAddresses":[],"leases":{},"next":"10.0.0.2"}}}'],
-  ['a broken lease', '{"version":1,"networks":{"a":{"project":"p","subnet":"10.0.0.0/24","gateway":"10.0.0.1","auxAddresses":[],"leases":{"a":7},"next":"x"}}}'],
+  ['not JSON', '{'],
+  ['another version', '{"version":2,"networks":{}}'],
+  ['a list', '[]'],
+  [
+    'a broken subnet',
+    '{"version":1,"networks":{"a":{"project":"p","subnet":"x","gateway":"10.0.0.1","auxAddresses":[],"leases":{},"next":"10.0.0.2"}}}',
+  ],
+  [
+    'a broken lease',
+    '{"version":1,"networks":{"a":{"project":"p","subnet":"10.0.0.0/24","gateway":"10.0.0.1","auxAddresses":[],"leases":{"a":7},"next":"x"}}}',
+  ],
 ])('a lease file that is %s is recognised as damaged', (_title, text) => {
   expect(parseLeases(text)).toBeUndefined();
 });
@@ -161,18 +213,33 @@ test('MAC and IPv6 addresses follow from the name and the IPv4 address', () => {
 
 describe('prefixes', () => {
   test.each([
-    ['10.1.2.3/24', '10.1.2.0/24'], ['10.1.2.3/0', '0.0.0.0/0'], ['255.255.255.255/9', '255.128.0.0/9'], ['fd00:1:2:3:4::5/64', 'fd00:1:2:3::/64'],
-    ['10.1.2.3/33', undefined], ['10.1.2.3', undefined], ['10.1.2.256/24', undefined], ['::1/129', undefined], ['fe80::1%eth0/64', undefined],
+    ['10.1.2.3/24', '10.1.2.0/24'],
+    ['10.1.2.3/0', '0.0.0.0/0'],
+    ['255.255.255.255/9', '255.128.0.0/9'],
+    ['fd00:1:2:3:4::5/64', 'fd00:1:2:3::/64'],
+    ['10.1.2.3/33', undefined],
+    ['10.1.2.3', undefined],
+    ['10.1.2.256/24', undefined],
+    ['::1/129', undefined],
+    ['fe80::1%eth0/64', undefined],
   ])('%s is %s', (text, expected) => {
     expect(parseCidr(text)?.text).toBe(expected);
   });
 
   test('addresses survive the way to a number and back', () => {
-    fc.assert(fc.property(fc.ipV4(), (text) => expect(ipv4Text(ipv4Number(text))).toBe(text)));
-    fc.assert(fc.property(fc.ipV6(), (text) => expect(isAddress(text) && isAddress(formatAddress(new Uint8Array(parseCidr(`${text}/128`)?.bytes ?? [])))).toBe(true)));
+    fc.assert(fc.property(fc.ipV4(), (text) => ipv4Text(ipv4Number(text)) === text));
+    fc.assert(
+      fc.property(fc.ipV6(), (text) => isAddress(text) && canonicalAddress(canonicalAddress(text)) === canonicalAddress(text)),
+    );
   });
 
-  test.each([['0127.0.0.1', false], ['1.2.3', false], ['0x7f.0.0.1', false], ['1.2.3.4', true], ['1.2.3.4 ', false]])('"%s" is an address: %s', (text, is) => {
+  test.each([
+    ['0127.0.0.1', false],
+    ['1.2.3', false],
+    ['0x7f.0.0.1', false],
+    ['1.2.3.4', true],
+    ['1.2.3.4 ', false],
+  ])('"%s" is an address: %s', (text, is) => {
     expect(isIpv4(text)).toBe(is);
   });
 });

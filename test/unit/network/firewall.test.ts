@@ -10,19 +10,36 @@ const vault = { bridge: 'br-vault', subnet: '10.89.2.0/24', internal: true };
 const web = { hostIp: '', published: 8080, protocol: 'tcp', containerIp: '10.89.0.2', target: 80 } as const;
 const rules = (input: Partial<FirewallInput>) => firewallRules('shop', { networks: [front, vault], ports: [web], ...input });
 const keys = (input: Partial<FirewallInput>) =>
-  Object.fromEntries(rules(input).sets.map(({ name, elements }) => [name, elements.map(({ key, data }) => `${key.join('.')}${data ? ` → ${data.join('.')}` : ''}`)]));
+  Object.fromEntries(
+    rules(input).sets.map(({ name, elements }) => [
+      name,
+      elements.map(({ key, data }) => `${key.join('.')}${data ? ` → ${data.join('.')}` : ''}`),
+    ]),
+  );
 
 describe('a table', () => {
   test.each([
     ['on every address', {}, 'pub4', '6.0.0.0.31.144.0.0 → 10.89.0.2.0.80.0.0'],
     ['on 0.0.0.0', { hostIp: '0.0.0.0' }, 'pub4', '6.0.0.0.31.144.0.0 → 10.89.0.2.0.80.0.0'],
-    ['on one address, udp', { hostIp: '127.0.0.1', protocol: 'udp' }, 'pub4a', '127.0.0.1.17.0.0.0.31.144.0.0 → 10.89.0.2.0.80.0.0'],
+    [
+      'on one address, udp',
+      { hostIp: '127.0.0.1', protocol: 'udp' },
+      'pub4a',
+      '127.0.0.1.17.0.0.0.31.144.0.0 → 10.89.0.2.0.80.0.0',
+    ],
     ['to IPv6', { containerIp: 'fd00::2' }, 'pub6', '6.0.0.0.31.144.0.0 → 253.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.80.0.0'],
-    ['to IPv6 on one address', { containerIp: 'fd00::2', hostIp: '::1' }, 'pub6a', '0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.6.0.0.0.31.144.0.0 → 253.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.80.0.0'],
+    [
+      'to IPv6 on one address',
+      { containerIp: 'fd00::2', hostIp: '::1' },
+      'pub6a',
+      '0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.6.0.0.0.31.144.0.0 → 253.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.80.0.0',
+    ],
   ] as const)('has a port published %s in its map', (_title, more, map, expected) => {
     const maps = keys({ ports: [{ ...web, ...more }] });
     expect(maps[map]).toEqual([expected]);
-    expect(Object.entries(maps).filter(([name, elements]) => name.startsWith('pub') && name !== map && elements.length > 0)).toEqual([]);
+    expect(
+      Object.entries(maps).filter(([name, elements]) => name.startsWith('pub') && name !== map && elements.length > 0),
+    ).toEqual([]);
   });
 
   test('has no rule for a port: five thousand cost elements only', () => {
@@ -30,7 +47,9 @@ describe('a table', () => {
     const count = (input: Partial<FirewallInput>) => rules(input).chains.reduce((sum, chain) => sum + chain.rules.length, 0);
     expect(count({ ports: many })).toBe(count({ ports: [] }));
     const messages = decodeBatch(encodeBatch(replaceTable(rules({ ports: many })), 1));
-    const lists = messages.filter(({ type }) => type === 0xa0c).map(({ body }) => attributeList(body.subarray(4)).find(([type]) => type === 3)?.[1] ?? new Uint8Array());
+    const lists = messages
+      .filter(({ type }) => type === 0xa0c)
+      .map(({ body }) => attributeList(body.subarray(4)).find(([type]) => type === 3)?.[1] ?? new Uint8Array());
     expect(lists.length).toBeGreaterThan(2);
     expect(Math.max(...lists.map(({ length }) => length))).toBeLessThan(65_532);
     expect(lists.reduce((sum, list) => sum + attributeList(list).length, 0)).toBe(5000 + 3);
@@ -55,7 +74,10 @@ describe('a table', () => {
     expect(() => rules(input)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(words) }));
   });
 
-  test.each([['shop', 'tscompose-shop'], ['a'.repeat(245), `tscompose-${'a'.repeat(245)}`]])('is named after its project', (project, table) => {
+  test.each([
+    ['shop', 'tscompose-shop'],
+    ['a'.repeat(245), `tscompose-${'a'.repeat(245)}`],
+  ])('is named after its project', (project, table) => {
     expect(tableName(project)).toBe(table);
     expect(projectOfTable(table)).toBe(project);
   });
@@ -78,7 +100,10 @@ test('types of concatenations are numbered and padded as nft prints them', () =>
 
 describe('names of links', () => {
   test('are at most 15 bytes, and 1,000 networks and containers have 2,000 of them', () => {
-    const names = Array.from({ length: 1000 }, (_, index) => [bridgeName(`shop_${index}`), hostLinkName(`${index}`, 'shop_front')]).flat();
+    const names = Array.from({ length: 1000 }, (_, index) => [
+      bridgeName(`shop_${index}`),
+      hostLinkName(`${index}`, 'shop_front'),
+    ]).flat();
     expect(new Set(names).size).toBe(2000);
     expect(names.every((name) => /^(br-tsc[0-9a-f]{9}|tsc[0-9a-f]{12})$/.test(name))).toBe(true);
   });
@@ -91,11 +116,18 @@ describe('names of links', () => {
     expect(parseLinkAlias(alias)).toEqual({ ...owner, ...('containerId' in owner ? { containerId: 'abcdef012345' } : {}) });
   });
 
-  test.each(['', 'tscompose', 'tscompose:shop', 'other:shop:front', 'tscompose:a:b:c:d', 'tscompose::b'])('"%s" is of somebody else', (alias) => {
-    expect(parseLinkAlias(alias)).toBeUndefined();
-  });
+  test.each(['', 'tscompose', 'tscompose:shop', 'other:shop:front', 'tscompose:a:b:c:d', 'tscompose::b'])(
+    '"%s" is of somebody else',
+    (alias) => {
+      expect(parseLinkAlias(alias)).toBeUndefined();
+    },
+  );
 
-  test.each([{ project: 'a:b', network: 'c' }, { project: 'a', network: 'n'.repeat(255) }, { project: '', network: 'n' }])('%o cannot be told', (owner) => {
+  test.each([
+    { project: 'a:b', network: 'c' },
+    { project: 'a', network: 'n'.repeat(255) },
+    { project: '', network: 'n' },
+  ])('%o cannot be told', (owner) => {
     expect(() => linkAlias(owner)).toThrow(expect.objectContaining({ code: 'NAME_INVALID' }));
   });
 });

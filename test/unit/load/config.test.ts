@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { formatConfig, type ConfigModel } from '../../../src/load/load.ts';
+import { loadText } from './support.ts';
+
+const text = `name: shop
+x-notes: {a: 1}
+services:
+  web:
+    image: nginx:1
+    profiles: [front]
+    ports: ["8080:80"]
+    volumes: ["./www:/srv:ro", "data:/data"]
+    command: serve --price '5$$'
+    environment: [B=2, A=1]
+    env_file: web.env
+    depends_on: [db]
+    stop_grace_period: 90s
+    mem_limit: 64m
+  db:
+    image: postgres
+    healthcheck: {test: pg_isready, interval: 1s}
+volumes:
+  data:
+secrets:
+  key: {file: ./key}
+`;
+
+const { model } = loadText(text, { profiles: ['front'], also: { '/shop/web.env': 'C=3\n' } });
+
+test('config prints the canonical form', () => {
+  expect(formatConfig(model as ConfigModel, 'yaml')).toMatchInlineSnapshot();
+});
+
+test('config prints the same as JSON', () => {
+  const printed = JSON.parse(formatConfig(model as ConfigModel, 'json')) as Record<string, unknown>;
+  expect(Object.keys(printed)).toEqual(['name', 'services', 'networks', 'volumes', 'secrets', 'x-notes']);
+});
+
+test.each(['yaml', 'json'] as const)('what config prints as %s loads to the same project', (format) => {
+  const first = loadText(text, { profiles: ['front'], also: { '/shop/web.env': 'C=3\n' } });
+  const again = loadText(formatConfig(first.model as ConfigModel, format), { profiles: ['front'] });
+  expect(again.project).toEqual(first.project);
+  expect(again.model).toEqual({ ...first.model, services: again.model?.['services'] });
+});
