@@ -44,10 +44,10 @@ export function makeProject(folder, count, attributes) {
   const name = `bench${count}x${process.pid}`;
   const file = path.join(folder, 'compose.yaml');
   const services = Object.fromEntries(Array.from({ length: count }, (_, index) => [`s${index + 1}`, attributes]));
-  fs.writeFileSync(file, JSON.stringify({ name, services }));
+  fs.writeFileSync(file, JSON.stringify({ services }));
   const env = { ...process.env, TSCOMPOSE_ROOT: path.join(folder, 'root'), NO_COLOR: '1' };
   const run = (...words) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [program, '-f', file, ...words], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program, '-f', file, '-p', name, ...words], {
       env,
       encoding: 'utf8',
       maxBuffer: 1 << 26,

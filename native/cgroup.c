@@ -17,6 +17,7 @@
 static const char *const cpuset_files[] = { "cpuset.cpus", "cpuset.mems" };
 
 static int make_levels(const char *directory, struct error *error);
+static int make_anew(const char *directory);
 static int fill_cpuset(const char *directory, struct error *error);
 static int fill_level(const char *directory, struct error *error);
 static ssize_t read_value(const char *directory, const char *file, char *value, size_t size);
@@ -26,13 +27,26 @@ static int bpf(int command, union bpf_attr *attributes);
 
 int cgroup_create(const char *directory, bool cpuset, struct error *error)
 {
-    if (mkdir(directory, 0755) < 0 && errno != EEXIST) {
+    if (make_anew(directory) < 0 && errno != EEXIST) {
         if (errno != ENOENT)
             return fail(error, "mkdir %s", directory);
         if (make_levels(directory, error) < 0)
             return -1;
     }
     return cpuset ? fill_cpuset(directory, error) : 0;
+}
+
+/* Whoever is cloned into a group that cgroup.kill was once written to dies at once (the kernel's cgroup_post_fork compares its kill_seq
+ * with that of the parent's group), so a group left from an earlier run is replaced, unless somebody is inside. */
+static int make_anew(const char *directory)
+{
+    if (!mkdir(directory, 0755))
+        return 0;
+    if (errno != EEXIST || rmdir(directory) < 0) {
+        errno = errno == EBUSY || errno == ENOTEMPTY ? EEXIST : errno;
+        return -1;
+    }
+    return mkdir(directory, 0755);
 }
 
 static int make_levels(const char *directory, struct error *error)

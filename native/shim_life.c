@@ -77,7 +77,6 @@ static void begin_launch(struct shim *shim)
     shim->phase = PHASE_LAUNCHING;
     shim->ran_ms = 0;
     shim->launched = (struct launched){.pidfd = -1, .sync = -1};
-    shim->oom_kills = cgroups_oom_kills(shim->fields.cgroups);
     if (stdio_open(shim, &io, &error)) {
         launch_failed(shim, &error);
         return;
@@ -89,6 +88,8 @@ static void begin_launch(struct shim *shim)
         return;
     }
     stdio_close_io(&io);
+    /* Only now: the program may have replaced the groups, and the counters begin anew with them. */
+    shim->oom_kills = cgroups_oom_kills(shim->fields.cgroups);
     give_back_oom_score(shim);
     stdio_watch(shim);
     fcntl(shim->launched.sync, F_SETFL, O_NONBLOCK);

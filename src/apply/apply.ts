@@ -34,7 +34,13 @@ export interface ApplyResult {
  * Carries a plan out through the machine, as concurrently as its order allows, and tells every step. What is running when something
  * fails is let finish. @throws the first failure, once everything has ended; INTERRUPTED after an abort
  */
-export async function apply(plan: Plan, machine: Machine, tell: EventSink, abort: AbortSignal, options: ApplyOptions): Promise<ApplyResult> {
+export async function apply(
+  plan: Plan,
+  machine: Machine,
+  tell: EventSink,
+  abort: AbortSignal,
+  options: ApplyOptions,
+): Promise<ApplyResult> {
   const result = await attempt(plan, machine, tell, abort, options);
   const [first] = result.failures;
   if (first !== undefined) throw first.error;
@@ -43,7 +49,13 @@ export async function apply(plan: Plan, machine: Machine, tell: EventSink, abort
 }
 
 /** The same, with failures as part of the result. Never rejects. */
-export async function attempt(plan: Plan, machine: Machine, tell: EventSink, abort: AbortSignal, options: ApplyOptions): Promise<ApplyResult> {
+export async function attempt(
+  plan: Plan,
+  machine: Machine,
+  tell: EventSink,
+  abort: AbortSignal,
+  options: ApplyOptions,
+): Promise<ApplyResult> {
   const halt = new AbortController();
   const signal = AbortSignal.any([abort, halt.signal]);
   // Every wait listens; Node takes more than ten for a leak.
@@ -95,11 +107,16 @@ interface Prerequisite {
 }
 
 /** Every step of a plan comes after its prerequisites in the list, so their promises are there before it asks for them. */
-async function inOrder(plan: Plan, carryOut: (planned: PlannedStep, prerequisites: readonly Prerequisite[]) => Promise<Outcome>): Promise<void> {
+async function inOrder(
+  plan: Plan,
+  carryOut: (planned: PlannedStep, prerequisites: readonly Prerequisite[]) => Promise<Outcome>,
+): Promise<void> {
   const outcomes: Promise<Prerequisite>[] = [];
   for (const planned of plan.steps) {
     const ended = Promise.all(planned.after.map((id) => outcomes[id] as Promise<Prerequisite>));
-    outcomes.push(ended.then((prerequisites) => carryOut(planned, prerequisites)).then((outcome) => ({ step: planned.step, outcome })));
+    outcomes.push(
+      ended.then((prerequisites) => carryOut(planned, prerequisites)).then((outcome) => ({ step: planned.step, outcome })),
+    );
   }
   await Promise.all(outcomes);
 }

@@ -49,6 +49,7 @@ async function silently(effect: Promise<void>): Promise<undefined> {
 /** A reference without an id is to a container that this plan creates. */
 function idOf(container: ContainerRef, { created }: PerformContext): string {
   const id = container.id ?? created.get(container.name);
-  if (id === undefined) throw new TscomposeError('NO_SUCH_CONTAINER', `there is no container ${container.name}`, { service: container.service });
+  if (id === undefined)
+    throw new TscomposeError('NO_SUCH_CONTAINER', `there is no container ${container.name}`, { service: container.service });
   return id;
 }

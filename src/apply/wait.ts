@@ -66,7 +66,11 @@ const judges: { readonly [Until in WaitStep['until']]: (container: ObservedConta
 
 function judgeHealthy(container: ObservedContainer, ref: ContainerRef): Verdict {
   if (container.state === 'exited') {
-    return hopeless('DEPENDENCY_FAILED', `dependency failed to start: container ${ref.name} exited (${exitCodeOf(container)})`, ref);
+    return hopeless(
+      'DEPENDENCY_FAILED',
+      `dependency failed to start: container ${ref.name} exited (${exitCodeOf(container)})`,
+      ref,
+    );
   }
   if (container.state !== 'running') return pending;
   if (container.health === 'healthy') return met('Healthy');
@@ -82,13 +86,18 @@ function judgeHealthy(container: ObservedContainer, ref: ContainerRef): Verdict 
 function judgeCompleted(container: ObservedContainer, ref: ContainerRef): Verdict {
   if (container.state !== 'exited') return pending;
   if (container.exitCode === 0) return met('Exited');
-  return hopeless('DEPENDENCY_FAILED', `service "${ref.service}" didn't complete successfully: exit ${exitCodeOf(container)}`, ref);
+  return hopeless(
+    'DEPENDENCY_FAILED',
+    `service "${ref.service}" didn't complete successfully: exit ${exitCodeOf(container)}`,
+    ref,
+  );
 }
 
 /** A container that ended well and is not to be started again has done its work: that is no failure of `--wait`. */
 function judgeRunningOrHealthy(container: ObservedContainer, ref: ContainerRef): Verdict {
   if (container.state === 'exited') {
-    const isDone = container.exitCode === 0 && (container.spec.restart.kind === 'no' || container.spec.restart.kind === 'on-failure');
+    const isDone =
+      container.exitCode === 0 && (container.spec.restart.kind === 'no' || container.spec.restart.kind === 'on-failure');
     return isDone ? met('Exited') : hopeless('CONTAINER_EXITED', `container ${ref.name} exited (${exitCodeOf(container)})`, ref);
   }
   if (container.state !== 'running') return pending;
@@ -102,7 +111,10 @@ function met(text: string): Verdict {
 }
 
 function hopeless(code: 'DEPENDENCY_FAILED' | 'CONTAINER_EXITED', message: string, { service }: ContainerRef): Verdict {
-  return { is: 'hopeless', error: new TscomposeError(code, message, { service, hint: `"tscompose logs ${service}" shows what it said` }) };
+  return {
+    is: 'hopeless',
+    error: new TscomposeError(code, message, { service, hint: `"tscompose logs ${service}" shows what it said` }),
+  };
 }
 
 function timedOut({ name, service }: ContainerRef, until: WaitStep['until'], timeoutMs: number): TscomposeError {

@@ -23,7 +23,9 @@ export function planStart(observed: Observed, options: StartOptions, project?: P
   const graph = tolerantGraph(specs);
   const named = new Set(containersOf(observed, options.services).map((container) => container.service));
   const wanted = withDependencies(graph, named);
-  const resting = own.filter((container) => wanted.has(container.service) && !isLive(container) && !isDoneDependency(container, named, options));
+  const resting = own.filter(
+    (container) => wanted.has(container.service) && !isLive(container) && !isDoneDependency(container, named, options),
+  );
   const borrowers = liveBorrowers(own, specs, resting);
   const stops = addStops(draft, borrowers, specs, { because: 'what it shares a namespace with starts anew' });
   addStarts(draft, graph, own, [...resting, ...borrowers], stops, options);
@@ -48,7 +50,9 @@ export function planRestart(observed: Observed, { services, noDeps, graceMs }: R
   const graph = tolerantGraph(specs);
   const named = new Set(containersOf(observed, services).map((container) => container.service));
   const wanted = noDeps ? withBorrowers(specs, named) : withRestartedDependants(graph, named);
-  const restarted = own.filter((container) => named.has(container.service) || (wanted.has(container.service) && isLive(container)));
+  const restarted = own.filter(
+    (container) => named.has(container.service) || (wanted.has(container.service) && isLive(container)),
+  );
   const stops = addStops(draft, restarted, specs, { because: 'restart was asked for', ...grace(graceMs) });
   addStarts(draft, graph, own, restarted, stops, { services, wait: false });
   return draft.finish();
@@ -81,8 +85,11 @@ export function planRemove(observed: Observed, { services, stop, volumes }: Remo
 }
 
 function planForEach(
-  observed: Observed, services: readonly string[], isMeant: (container: ObservedContainer) => boolean,
-  step: (container: ObservedContainer) => Step, because: string,
+  observed: Observed,
+  services: readonly string[],
+  isMeant: (container: ObservedContainer) => boolean,
+  step: (container: ObservedContainer) => Step,
+  because: string,
 ): Plan {
   const draft = draftPlan(observed.project);
   for (const container of containersOf(observed, services).filter(isMeant)) draft.add(step(container), because);
@@ -104,7 +111,11 @@ function serviceContainers(observed: Observed): readonly ObservedContainer[] {
 }
 
 /** Further running containers that share a namespace with one of these. */
-function liveBorrowers(own: readonly ObservedContainer[], specs: readonly Service[], lenders: readonly ObservedContainer[]): readonly ObservedContainer[] {
+function liveBorrowers(
+  own: readonly ObservedContainer[],
+  specs: readonly Service[],
+  lenders: readonly ObservedContainer[],
+): readonly ObservedContainer[] {
   const names = withBorrowers(specs, new Set(lenders.map((container) => container.service)));
   return own.filter((container) => names.has(container.service) && isLive(container) && !lenders.includes(container));
 }
@@ -112,12 +123,22 @@ function liveBorrowers(own: readonly ObservedContainer[], specs: readonly Servic
 /** A finished one-shot that is only there as somebody's dependency is not run again. */
 function isDoneDependency(container: ObservedContainer, named: ReadonlySet<string>, { services }: StartOptions): boolean {
   const isNamed = services.length > 0 && named.has(container.service);
-  return !isNamed && container.state === 'exited' && container.exitCode === 0 && container.spec.restart.kind === 'no' && !container.stoppedByUser;
+  return (
+    !isNamed &&
+    container.state === 'exited' &&
+    container.exitCode === 0 &&
+    container.spec.restart.kind === 'no' &&
+    !container.stoppedByUser
+  );
 }
 
 function addStarts(
-  draft: PlanDraft, graph: ServiceGraph, all: readonly ObservedContainer[], resting: readonly ObservedContainer[],
-  stops: ReadonlyMap<string, number>, options: StartOptions,
+  draft: PlanDraft,
+  graph: ServiceGraph,
+  all: readonly ObservedContainer[],
+  resting: readonly ObservedContainer[],
+  stops: ReadonlyMap<string, number>,
+  options: StartOptions,
 ): void {
   const starts = new Map<string, number>();
   const gates = createGates(draft, all, starts);
@@ -125,7 +146,10 @@ function addStarts(
     for (const container of resting.filter((candidate) => candidate.service === name)) {
       const before = (graph.dependencies.get(name) ?? []).flatMap((dependency) => gates(dependency, name));
       const because = stops.has(container.id) ? 'stopped for it' : describeRest(container);
-      starts.set(container.id, draft.add({ do: 'start-container', container: refTo(container) }, because, [stops.get(container.id), ...before]));
+      starts.set(
+        container.id,
+        draft.add({ do: 'start-container', container: refTo(container) }, because, [stops.get(container.id), ...before]),
+      );
     }
   }
   if (options.wait) addWaits(draft, resting, starts, options.waitTimeoutMs);
@@ -133,7 +157,9 @@ function addStarts(
 
 /** The steps a dependant's start waits for: only dependencies that are started here can still fall short of their condition. */
 function createGates(
-  draft: PlanDraft, all: readonly ObservedContainer[], starts: ReadonlyMap<string, number>,
+  draft: PlanDraft,
+  all: readonly ObservedContainer[],
+  starts: ReadonlyMap<string, number>,
 ): (dependency: Dependency, dependant: string) => readonly (number | undefined)[] {
   const waits = new Map<string, number>();
   const waitFor = (needed: ObservedContainer, dependency: Dependency, dependant: string): number | undefined => {
@@ -151,11 +177,20 @@ function createGates(
 }
 
 function addWaits(
-  draft: PlanDraft, started: readonly ObservedContainer[], starts: ReadonlyMap<string, number>, timeoutMs: number | undefined,
+  draft: PlanDraft,
+  started: readonly ObservedContainer[],
+  starts: ReadonlyMap<string, number>,
+  timeoutMs: number | undefined,
 ): void {
   const limit = timeoutMs === undefined ? {} : { timeoutMs };
   for (const container of started) {
-    const step: Step = { do: 'wait-container', container: refTo(container), until: 'running-or-healthy', required: true, ...limit };
+    const step: Step = {
+      do: 'wait-container',
+      container: refTo(container),
+      until: 'running-or-healthy',
+      required: true,
+      ...limit,
+    };
     draft.add(step, 'waiting was asked for', [starts.get(container.id)]);
   }
 }

@@ -27,7 +27,8 @@ export function compareContainer(container: ObservedContainer | undefined, servi
 export function compareNetwork(network: NetworkSpec, observed: ObservedNetwork | undefined): Comparison {
   if (observed === undefined || !observed.present) return { is: 'missing' };
   if (observed.fingerprint === fingerprintNetwork(network)) return { is: 'same' };
-  if (observed.external !== network.external) return { is: 'changed', because: network.external ? 'is external now' : 'is no longer external' };
+  if (observed.external !== network.external)
+    return { is: 'changed', because: network.external ? 'is external now' : 'is no longer external' };
   return { is: 'changed', because: 'its settings changed' };
 }
 
@@ -41,7 +42,9 @@ export function compareVolume(volume: VolumeSpec, observed: ObservedVolume | und
 function describeSurroundings(service: Service): string {
   const uses = [
     ...service.networks.map((attachment) => `network ${attachment.network}`),
-    ...service.mounts.flatMap((mount) => (mount.type === 'volume' && mount.source !== undefined ? [`volume ${mount.source}`] : [])),
+    ...service.mounts.flatMap((mount) =>
+      mount.type === 'volume' && mount.source !== undefined ? [`volume ${mount.source}`] : [],
+    ),
     ...service.configs.map((grant) => `config ${grant.source}`),
     ...service.secrets.map((grant) => `secret ${grant.source}`),
   ];

@@ -33,7 +33,9 @@ export function describeRest(container: ObservedContainer): string {
 
 /** The container did what it was made for and its policy does not want it again. */
 export function hasCompleted(container: ObservedContainer): boolean {
-  return container.state === 'exited' && container.exitCode === 0 && !container.stoppedByUser && !restartsAfterSuccess(container.spec);
+  return (
+    container.state === 'exited' && container.exitCode === 0 && !container.stoppedByUser && !restartsAfterSuccess(container.spec)
+  );
 }
 
 /** What only one running container of the host can have: published ports and fixed addresses. */

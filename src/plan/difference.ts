@@ -52,7 +52,9 @@ const describeField: { readonly [Field in ComparedField]: FieldDescriber } = {
   resources: entries('resources', (service) => service.resources),
   oomScoreAdj: value('oom_score_adj', (service) => service.oomScoreAdj),
   shmSize: value('shm_size', (service) => service.shmSize),
-  devices: list('devices', (service) => service.devices.map((device) => `${device.source}:${device.target}:${device.permissions}`)),
+  devices: list('devices', (service) =>
+    service.devices.map((device) => `${device.source}:${device.target}:${device.permissions}`),
+  ),
   cgroupParent: value('cgroup_parent', (service) => service.cgroupParent),
   cgroup: value('cgroup', (service) => service.cgroup),
   pid: value('pid', (service) => service.pid),
@@ -111,7 +113,9 @@ function entries(attribute: string, read: (service: Service) => object): FieldDe
     const old = new Map(definedEntries(read(before)));
     const wanted = new Map(definedEntries(read(after)));
     const keys = [...new Set([...old.keys(), ...wanted.keys()])].sort();
-    return keys.filter((key) => old.get(key) !== wanted.get(key)).map((key) => `${attribute}.${key} ${howChanged(old.has(key), wanted.has(key))}`);
+    return keys
+      .filter((key) => old.get(key) !== wanted.get(key))
+      .map((key) => `${attribute}.${key} ${howChanged(old.has(key), wanted.has(key))}`);
   };
 }
 
@@ -122,16 +126,26 @@ function whole(attribute: string, read: (service: Service) => unknown): FieldDes
 
 function describeHealthCheck(before: Service, after: Service): readonly string[] {
   const [old, wanted] = [before.healthcheck, after.healthcheck];
-  if (old === undefined || wanted === undefined) return old === wanted ? [] : [`healthcheck ${howChanged(old !== undefined, wanted !== undefined)}`];
-  const times = (['intervalMs', 'timeoutMs', 'startPeriodMs', 'startIntervalMs'] as const).filter((key) => old[key] !== wanted[key]);
+  if (old === undefined || wanted === undefined)
+    return old === wanted ? [] : [`healthcheck ${howChanged(old !== undefined, wanted !== undefined)}`];
+  const times = (['intervalMs', 'timeoutMs', 'startPeriodMs', 'startIntervalMs'] as const).filter(
+    (key) => old[key] !== wanted[key],
+  );
   return [
     ...(sameJson(old.test, wanted.test) ? [] : ['healthcheck.test changed']),
-    ...times.map((key) => `healthcheck.${healthTimes[key]} changed (${formatDuration(old[key])} → ${formatDuration(wanted[key])})`),
+    ...times.map(
+      (key) => `healthcheck.${healthTimes[key]} changed (${formatDuration(old[key])} → ${formatDuration(wanted[key])})`,
+    ),
     ...(old.retries === wanted.retries ? [] : [`healthcheck.retries changed (${old.retries} → ${wanted.retries})`]),
   ];
 }
 
-const healthTimes = { intervalMs: 'interval', timeoutMs: 'timeout', startPeriodMs: 'start_period', startIntervalMs: 'start_interval' } as const;
+const healthTimes = {
+  intervalMs: 'interval',
+  timeoutMs: 'timeout',
+  startPeriodMs: 'start_period',
+  startIntervalMs: 'start_interval',
+} as const;
 
 function describeNetworks(before: Service, after: Service): readonly string[] {
   const old = new Map(before.networks.map((attachment) => [attachment.network, attachment]));
@@ -148,7 +162,9 @@ function describeMounts(before: Service, after: Service): readonly string[] {
   const targets = [...new Set([...old.keys(), ...wanted.keys()])].sort();
   const changed = targets.filter((target) => !sameJson(old.get(target), wanted.get(target)));
   if (changed.length === 0) return sameJson(before.mounts, after.mounts) ? [] : ['volumes changed their order'];
-  return changed.map((target) => `volumes changed (${shorten(mountText(old.get(target)))} → ${shorten(mountText(wanted.get(target)))})`);
+  return changed.map(
+    (target) => `volumes changed (${shorten(mountText(old.get(target)))} → ${shorten(mountText(wanted.get(target)))})`,
+  );
 }
 
 function mountText(mount: Mount | undefined): string | undefined {
@@ -199,6 +215,8 @@ function sameJson(a: unknown, b: unknown): boolean {
 
 function sortedJson(node: unknown): string {
   return JSON.stringify(node, (_key, entry: unknown) =>
-    entry !== null && typeof entry === 'object' && !Array.isArray(entry) ? Object.fromEntries(definedEntries(entry).sort()) : entry,
+    entry !== null && typeof entry === 'object' && !Array.isArray(entry)
+      ? Object.fromEntries(definedEntries(entry).sort())
+      : entry,
   );
 }

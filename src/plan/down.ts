@@ -36,36 +36,59 @@ export function currentServices(project: Project | undefined, containers: readon
 
 const downReason = 'the project goes down';
 
-function leavingContainers(project: Project | undefined, observed: Observed, options: DownPlanOptions): readonly ObservedContainer[] {
+function leavingContainers(
+  project: Project | undefined,
+  observed: Observed,
+  options: DownPlanOptions,
+): readonly ObservedContainer[] {
   if (options.services.length === 0) return observed.containers;
   const orphans = options.removeOrphans && project !== undefined ? orphansOf(project, observed) : [];
   return observed.containers.filter((container) => options.services.includes(container.service) || orphans.includes(container));
 }
 
 function addNetworkRemovals(
-  draft: PlanDraft, observed: Observed, leaving: readonly ObservedContainer[], staying: readonly ObservedContainer[],
-  removes: ReadonlyMap<string, number>, options: DownPlanOptions,
+  draft: PlanDraft,
+  observed: Observed,
+  leaving: readonly ObservedContainer[],
+  staying: readonly ObservedContainer[],
+  removes: ReadonlyMap<string, number>,
+  options: DownPlanOptions,
 ): void {
   const isLeaving = (network: ObservedNetwork): boolean =>
-    !network.external && !staying.some((container) => isOnNetwork(container, network)) &&
+    !network.external &&
+    !staying.some((container) => isOnNetwork(container, network)) &&
     (options.services.length === 0 || leaving.some((container) => isOnNetwork(container, network)));
   for (const network of byName(observed.networks).filter(isLeaving)) {
     const users = leaving.filter((container) => isOnNetwork(container, network) || usesKey(container, network.key));
-    draft.add({ do: 'remove-network', name: network.name }, downReason, users.map((container) => removes.get(container.id)));
+    draft.add(
+      { do: 'remove-network', name: network.name },
+      downReason,
+      users.map((container) => removes.get(container.id)),
+    );
   }
 }
 
 function addVolumeRemovals(
-  draft: PlanDraft, observed: Observed, leaving: readonly ObservedContainer[], staying: readonly ObservedContainer[],
-  removes: ReadonlyMap<string, number>, options: DownPlanOptions,
+  draft: PlanDraft,
+  observed: Observed,
+  leaving: readonly ObservedContainer[],
+  staying: readonly ObservedContainer[],
+  removes: ReadonlyMap<string, number>,
+  options: DownPlanOptions,
 ): void {
-  const mounts = (container: ObservedContainer, volume: ObservedVolume): boolean => volumeKeys(container.spec).includes(volume.key);
+  const mounts = (container: ObservedContainer, volume: ObservedVolume): boolean =>
+    volumeKeys(container.spec).includes(volume.key);
   const isLeaving = (volume: ObservedVolume): boolean =>
-    !volume.external && !staying.some((container) => mounts(container, volume)) &&
+    !volume.external &&
+    !staying.some((container) => mounts(container, volume)) &&
     (options.services.length === 0 || leaving.some((container) => mounts(container, volume)));
   for (const volume of byName(observed.volumes).filter(isLeaving)) {
     const users = leaving.filter((container) => mounts(container, volume));
-    draft.add({ do: 'remove-volume', name: volume.name }, 'removal of volumes was asked for', users.map((container) => removes.get(container.id)));
+    draft.add(
+      { do: 'remove-volume', name: volume.name },
+      'removal of volumes was asked for',
+      users.map((container) => removes.get(container.id)),
+    );
   }
 }
 

@@ -17,8 +17,16 @@ export interface Gates {
 
 type Until = Extract<Step, { do: 'wait-container' }>['until'];
 
-/** Gates among these slots. Dependencies that have no slot (inactive, or left out by noDeps) hold nothing back. */
-export function createGates(draft: PlanDraft, graph: ServiceGraph, slots: ReadonlyMap<string, readonly Slot[]>): Gates {
+/**
+ * Gates among these slots. Dependencies that have no slot (inactive, or left out by noDeps) hold nothing back; with `waitForOthers`
+ * false neither do those that this plan does not start.
+ */
+export function createGates(
+  draft: PlanDraft,
+  graph: ServiceGraph,
+  slots: ReadonlyMap<string, readonly Slot[]>,
+  waitForOthers: boolean,
+): Gates {
   const starts = new Map<Slot, number>();
   const waits = new Map<string, number>();
 
@@ -55,13 +63,23 @@ export function createGates(draft: PlanDraft, graph: ServiceGraph, slots: Readon
 
 /** The last steps of `--wait`: until every container runs, healthy where it has a health check, or is done with its work. */
 export function addWaits(
-  draft: PlanDraft, gates: Gates, slots: ReadonlyMap<string, readonly Slot[]>, graph: ServiceGraph, timeoutMs: number | undefined,
+  draft: PlanDraft,
+  gates: Gates,
+  slots: ReadonlyMap<string, readonly Slot[]>,
+  graph: ServiceGraph,
+  timeoutMs: number | undefined,
 ): void {
   const all = graph.order.flatMap((name) => slots.get(name) ?? []);
   const open = all.filter((slot) => gates.startOf(slot) !== undefined || !isRunningOrHealthy(slot));
   const limit = timeoutMs === undefined ? {} : { timeoutMs };
   for (const slot of open) {
-    const step: Step = { do: 'wait-container', container: refToSlot(slot), until: 'running-or-healthy', required: true, ...limit };
+    const step: Step = {
+      do: 'wait-container',
+      container: refToSlot(slot),
+      until: 'running-or-healthy',
+      required: true,
+      ...limit,
+    };
     draft.add(step, 'waiting was asked for', [gates.startOf(slot)]);
   }
 }
@@ -75,11 +93,15 @@ const untilOf = {
 /** Already so, in a container that this plan leaves alone. */
 function isFulfilled(slot: Slot, until: 'healthy' | 'completed'): boolean {
   if (slot.kept === undefined) return false;
-  return until === 'healthy' ? slot.kept.state === 'running' && slot.kept.health === 'healthy' : slot.kept.state === 'exited' && slot.kept.exitCode === 0;
+  return until === 'healthy'
+    ? slot.kept.state === 'running' && slot.kept.health === 'healthy'
+    : slot.kept.state === 'exited' && slot.kept.exitCode === 0;
 }
 
 function isRunningOrHealthy({ kept }: Slot): boolean {
   if (kept === undefined) return false;
   if (hasCompleted(kept)) return true;
-  return kept.state === 'running' && (kept.health === 'healthy' || (kept.health === 'none' && kept.spec.healthcheck === undefined));
+  return (
+    kept.state === 'running' && (kept.health === 'healthy' || (kept.health === 'none' && kept.spec.healthcheck === undefined))
+  );
 }

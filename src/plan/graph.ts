@@ -49,12 +49,16 @@ export function withDependencies(graph: ServiceGraph, names: Iterable<string>): 
 
 /** These services and the dependants that must follow their restart (`restart: true`), directly or not. */
 export function withRestartedDependants(graph: ServiceGraph, names: Iterable<string>): ReadonlySet<string> {
-  return closure(names, (name) => (graph.dependants.get(name) ?? []).filter((dependant) => mustFollowRestart(graph, dependant, name)));
+  return closure(names, (name) =>
+    (graph.dependants.get(name) ?? []).filter((dependant) => mustFollowRestart(graph, dependant, name)),
+  );
 }
 
 /** These services and those that share a namespace with them: without the lender's container they are cut off for good. */
 export function withBorrowers(services: readonly Service[], names: Iterable<string>): ReadonlySet<string> {
-  return closure(names, (name) => services.filter((service) => namespaceLenders(service).includes(name)).map((service) => service.name));
+  return closure(names, (name) =>
+    services.filter((service) => namespaceLenders(service).includes(name)).map((service) => service.name),
+  );
 }
 
 /** The nearest dependants for which `isMeant` holds, looking through those for which it does not. */
@@ -117,7 +121,10 @@ function byName(services: readonly Service[]): readonly Service[] {
   return [...services].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-function reversed(order: readonly string[], dependencies: ReadonlyMap<string, readonly Dependency[]>): ReadonlyMap<string, readonly string[]> {
+function reversed(
+  order: readonly string[],
+  dependencies: ReadonlyMap<string, readonly Dependency[]>,
+): ReadonlyMap<string, readonly string[]> {
   const dependants = new Map<string, string[]>(order.map((name) => [name, []]));
   for (const name of [...order].sort()) {
     for (const edge of dependencies.get(name) ?? []) dependants.get(edge.service)?.push(name);

@@ -21,7 +21,14 @@ export interface PlanOptions {
 
 /** `up` without any flag. */
 export const defaultPlanOptions: PlanOptions = {
-  services: [], noDeps: false, recreate: 'changed', alwaysRecreateDeps: false, removeOrphans: false, start: true, scale: {}, wait: false,
+  services: [],
+  noDeps: false,
+  recreate: 'changed',
+  alwaysRecreateDeps: false,
+  removeOrphans: false,
+  start: true,
+  scale: {},
+  wait: false,
   renewAnonVolumes: false,
 };
 

@@ -3,8 +3,16 @@
 export { planKill, planPause, planRemove, planRestart, planStart, planStop, planUnpause } from './commands.ts';
 export { planDown } from './down.ts';
 export {
-  type DownPlanOptions, type KillOptions, type PauseOptions, type PlanOptions, type RemoveOptions, type RestartOptions, type RunOptions,
-  type StartOptions, type StopOptions, defaultPlanOptions,
+  type DownPlanOptions,
+  type KillOptions,
+  type PauseOptions,
+  type PlanOptions,
+  type RemoveOptions,
+  type RestartOptions,
+  type RunOptions,
+  type StartOptions,
+  type StopOptions,
+  defaultPlanOptions,
 } from './options.ts';
 export { printPlan } from './print.ts';
 export { type OneOffContainer, type RunPlan, planRun } from './run.ts';

@@ -14,7 +14,10 @@ export interface RunPlan {
   readonly container: OneOffContainer;
 }
 
-export type OneOffContainer = Pick<Extract<Step, { do: 'create-container' }>, 'name' | 'service' | 'number' | 'oneOff' | 'fingerprint'>;
+export type OneOffContainer = Pick<
+  Extract<Step, { do: 'create-container' }>,
+  'name' | 'service' | 'number' | 'oneOff' | 'fingerprint'
+>;
 
 /**
  * Dependencies are brought up under the service's own conditions unless noDeps; a container that is up to date is not touched.
@@ -24,7 +27,12 @@ export function planRun(project: Project, observed: Observed, options: RunOption
   const container = oneOffContainer(project, observed, options);
   const dependencies = dependenciesOf(container.service).map((dependency) => dependency.service);
   const graph = dependencyGraph(project.services);
-  const asked = options.noDeps ? new Set<string>() : withDependencies(graph, dependencies.filter((name) => graph.dependencies.has(name)));
+  const asked = options.noDeps
+    ? new Set<string>()
+    : withDependencies(
+        graph,
+        dependencies.filter((name) => graph.dependencies.has(name)),
+      );
   const plan = planServices({ project, observed, options: defaultPlanOptions, asked, guest: container.service });
   return { plan, container };
 }
@@ -36,7 +44,10 @@ function oneOffContainer(project: Project, observed: Observed, { spec, service, 
   const taken = observed.containers.filter((other) => other.oneOff && other.service === service).map((other) => other.number);
   const number = Math.max(0, ...taken) + 1;
   return {
-    name: name ?? `${project.name}-${service}-run-${number}`, service: oneOff, number, oneOff: true,
+    name: name ?? `${project.name}-${service}-run-${number}`,
+    service: oneOff,
+    number,
+    oneOff: true,
     fingerprint: fingerprintService(oneOff, project),
   };
 }

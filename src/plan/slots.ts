@@ -58,7 +58,10 @@ export function decideSlots(question: SlotQuestion): SlotDecisions {
     const wanted = { service, fingerprint: fingerprintService(service, question.project) };
     const places = assignPlaces(wanted, question);
     removals.push(...places.removals);
-    slots.set(name, places.wanted.map((place) => decideSlot(wanted, place, question, slots)));
+    slots.set(
+      name,
+      places.wanted.map((place) => decideSlot(wanted, place, question, slots)),
+    );
   }
   return { slots, removals };
 }
@@ -132,7 +135,14 @@ function freeNumbers(taken: ReadonlySet<number>, count: number): readonly number
 function decideSlot(wanted: Wanted, { number, container }: Place, question: SlotQuestion, decided: Decided): Slot {
   const { service, fingerprint } = wanted;
   if (container === undefined) {
-    return { service, number, name: containerName(question.project, service, number), fingerprint, action: 'create', because: 'not there' };
+    return {
+      service,
+      number,
+      name: containerName(question.project, service, number),
+      fingerprint,
+      action: 'create',
+      because: 'not there',
+    };
   }
   const common = { service, number, fingerprint, kept: container };
   const recreate = reasonToRecreate(wanted, container, question, decided);
@@ -143,13 +153,18 @@ function decideSlot(wanted: Wanted, { number, container }: Place, question: Slot
 }
 
 function reasonToRecreate(
-  { service, fingerprint }: Wanted, container: ObservedContainer, question: SlotQuestion, decided: Decided,
+  { service, fingerprint }: Wanted,
+  container: ObservedContainer,
+  question: SlotQuestion,
+  decided: Decided,
 ): string | undefined {
   const policy = recreatePolicy(service, question.options);
   if (policy === 'never') return undefined;
   const compared = compareContainer(container, service, fingerprint);
   if (compared.is === 'changed' && !compared.onlyAround) return compared.because;
-  const rebuilt = question.networks.find(({ action, removed }) => action === 'rebuild' && removed.some((old) => isOnNetwork(container, old)));
+  const rebuilt = question.networks.find(
+    ({ action, removed }) => action === 'rebuild' && removed.some((old) => isOnNetwork(container, old)),
+  );
   if (rebuilt !== undefined) return `network ${rebuilt.network.name}: ${rebuilt.because}`;
   if (compared.is === 'changed') return compared.because;
   if (policy === 'always') return 'recreation was asked for';
@@ -165,27 +180,38 @@ function recreatePolicy(service: Service, options: PlanOptions): PlanOptions['re
 }
 
 function decideExisting(
-  service: Service, container: ObservedContainer, question: SlotQuestion, decided: Decided,
+  service: Service,
+  container: ObservedContainer,
+  question: SlotQuestion,
+  decided: Decided,
 ): { readonly action: SlotAction; readonly because: string } {
   const { start } = question.options;
-  const followed = reasonToReconnect(container, question) ?? reasonToFollow(service, decided, start) ?? reasonToFinishStop(container, start);
+  const followed =
+    reasonToReconnect(container, question) ?? reasonToFollow(service, decided, start) ?? reasonToFinishStop(container, start);
   if (isLive(container) && followed !== undefined) return { action: 'restart', because: followed };
-  const isAsItShouldBe = container.state === 'running' || container.state === 'restarting' || isFinishedOneShot(container, question);
+  const isAsItShouldBe =
+    container.state === 'running' || container.state === 'restarting' || isFinishedOneShot(container, question);
   if (!start || isAsItShouldBe) return { action: 'leave', because: '' };
   return { action: container.state === 'paused' ? 'unpause' : 'start', because: describeRest(container) };
 }
 
 /** Its bridge is gone and comes back as another one: only a new start connects it, also when starting is not asked for otherwise. */
 function reasonToReconnect(container: ObservedContainer, { networks }: SlotQuestion): string | undefined {
-  const lost = networks.find(({ action, network }) => action === 'create' && !network.external && isOnNetwork(container, network));
+  const lost = networks.find(
+    ({ action, network }) => action === 'create' && !network.external && isOnNetwork(container, network),
+  );
   return lost && `network ${lost.network.name} was gone`;
 }
 
 /** A dependency that starts anew takes along who shares a namespace with it, and who asked for it (`restart: true`). */
 function reasonToFollow(service: Service, decided: Decided, start: boolean): string | undefined {
-  const lender = lenderSlots(service, decided).find(({ action }) => action === 'restart' || (start && (action === 'create' || action === 'start')));
+  const lender = lenderSlots(service, decided).find(
+    ({ action }) => action === 'restart' || (start && (action === 'create' || action === 'start')),
+  );
   if (lender !== undefined) return `shares a namespace of ${lender.name}, which starts anew`;
-  const dependencies = service.dependsOn.filter((dependency) => dependency.restart).flatMap((dependency) => decided.get(dependency.service) ?? []);
+  const dependencies = service.dependsOn
+    .filter((dependency) => dependency.restart)
+    .flatMap((dependency) => decided.get(dependency.service) ?? []);
   const moved = dependencies.find(({ action }) => action === 'restart' || (start && action === 'recreate'));
   return moved && `depends on ${moved.name}, which is ${moved.action === 'recreate' ? 'recreated' : 'restarted'}`;
 }
@@ -204,7 +230,9 @@ function lenderSlots(service: Service, decided: Decided): readonly Slot[] {
 function isFinishedOneShot(container: ObservedContainer, { project, options }: SlotQuestion): boolean {
   if (!hasCompleted(container) || options.services.includes(container.service)) return false;
   const dependencies = project.services.flatMap((service) => service.dependsOn);
-  return dependencies.some(({ service, condition }) => service === container.service && condition === 'service_completed_successfully');
+  return dependencies.some(
+    ({ service, condition }) => service === container.service && condition === 'service_completed_successfully',
+  );
 }
 
 function oneNameForMany(service: Service): TscomposeError {

@@ -21,14 +21,19 @@ export interface RemoveReason extends StopReason {
  * What is there may contradict itself (depends_on changed between two `up`s), so a cycle among these services is no fault here.
  */
 export function addStops(
-  draft: PlanDraft, containers: readonly ObservedContainer[], services: readonly Service[], { because, graceMs }: StopReason,
+  draft: PlanDraft,
+  containers: readonly ObservedContainer[],
+  services: readonly Service[],
+  { because, graceMs }: StopReason,
 ): ReadonlyMap<string, number> {
   const stops = new Map<string, number>();
   const live = byService(containers.filter(isLive));
   const graph = tolerantGraph(services);
   for (const name of [...graph.order].reverse()) {
     const dependants = nearestDependants(graph, name, (dependant) => live.has(dependant));
-    const before = [...dependants].flatMap((dependant) => (live.get(dependant) ?? []).map((container) => stops.get(container.id)));
+    const before = [...dependants].flatMap((dependant) =>
+      (live.get(dependant) ?? []).map((container) => stops.get(container.id)),
+    );
     for (const container of live.get(name) ?? []) {
       const step = { do: 'stop-container', container: refTo(container), ...(graceMs === undefined ? {} : { graceMs }) } as const;
       stops.set(container.id, draft.add(step, because, before));
@@ -39,7 +44,9 @@ export function addStops(
 
 /** Stops and removes these containers. Returns container id → id of its removal. */
 export function addStopsAndRemoves(
-  draft: PlanDraft, containers: readonly ObservedContainer[], services: readonly Service[],
+  draft: PlanDraft,
+  containers: readonly ObservedContainer[],
+  services: readonly Service[],
   { volumes, alsoStopped = [], ...reason }: RemoveReason,
 ): ReadonlyMap<string, number> {
   const stops = addStops(draft, [...containers, ...alsoStopped], services, reason);
@@ -53,6 +60,7 @@ export function addStopsAndRemoves(
 
 function byService(containers: readonly ObservedContainer[]): ReadonlyMap<string, readonly ObservedContainer[]> {
   const groups = new Map<string, ObservedContainer[]>();
-  for (const container of sortedContainers(containers)) groups.set(container.service, [...(groups.get(container.service) ?? []), container]);
+  for (const container of sortedContainers(containers))
+    groups.set(container.service, [...(groups.get(container.service) ?? []), container]);
   return groups;
 }

@@ -86,17 +86,25 @@ function isFormerSelf(candidate: ObservedNetwork, network: NetworkSpec, project:
 }
 
 function decideVolume(volume: VolumeSpec, observed: Observed): VolumeDecision {
-  const compared = compareVolume(volume, observed.volumes.find((candidate) => candidate.name === volume.name));
+  const compared = compareVolume(
+    volume,
+    observed.volumes.find((candidate) => candidate.name === volume.name),
+  );
   const common = { volume, fingerprint: fingerprintVolume(volume) };
-  if (compared.is === 'missing') return { ...common, action: 'create', because: volume.external ? 'external, must be there' : 'not there' };
+  if (compared.is === 'missing')
+    return { ...common, action: 'create', because: volume.external ? 'external, must be there' : 'not there' };
   if (compared.is === 'same' || volume.external) return { ...common, action: 'leave', because: '' };
   const notice = `volume ${volume.name}: ${compared.because} in the file, but it is kept as it is: making it again would lose its data`;
   return { ...common, action: 'leave', because: '', notice };
 }
 
 function stillInUse(network: ObservedNetwork, user: ObservedContainer): TscomposeError {
-  return new TscomposeError('CONFLICT', `network ${network.name} has changed and must be made again, but ${user.name} is still using it`, {
-    service: user.service,
-    hint: user.oneOff ? `end ${user.name} first` : `stop ${user.name} first, or remove it with --remove-orphans`,
-  });
+  return new TscomposeError(
+    'CONFLICT',
+    `network ${network.name} has changed and must be made again, but ${user.name} is still using it`,
+    {
+      service: user.service,
+      hint: user.oneOff ? `end ${user.name} first` : `stop ${user.name} first, or remove it with --remove-orphans`,
+    },
+  );
 }

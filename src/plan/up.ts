@@ -8,7 +8,15 @@ import type { PlanOptions } from './options.ts';
 import { orphansOf, selectServices } from './select.ts';
 import { type Removal, type Slot, decideSlots, refToSlot } from './slots.ts';
 import type { Plan } from './step.ts';
-import { type NetworkDecision, type VolumeDecision, decideNetworks, decideVolumes, isOnNetwork, requireUnused, volumeKeys } from './surroundings.ts';
+import {
+  type NetworkDecision,
+  type VolumeDecision,
+  decideNetworks,
+  decideVolumes,
+  isOnNetwork,
+  requireUnused,
+  volumeKeys,
+} from './surroundings.ts';
 
 /**
  * What has to happen so that the project is up as the file says: nothing when it is already.
@@ -58,10 +66,19 @@ function decideUp(request: ServicesRequest): Decisions {
   const cutOff = servicesCutOff(project, observed, selected, slots);
   if (cutOff.length > 0) return decideUp({ ...request, asked: new Set([...selected, ...cutOff]) });
   const leaving = options.removeOrphans ? orphans : [];
-  requireUnused(networks, observed.containers.filter((container) => !isManaged(container, selected) && !leaving.includes(container)));
+  requireUnused(
+    networks,
+    observed.containers.filter((container) => !isManaged(container, selected) && !leaving.includes(container)),
+  );
   const volumes = decideVolumes(project, observed, [...servicesNamed(project, selected), ...guests]);
   return {
-    project, options, graph, networks, volumes, slots, guest,
+    project,
+    options,
+    graph,
+    networks,
+    volumes,
+    slots,
+    guest,
     removals: [...removals, ...leaving.map((container) => ({ container, because: 'no longer in the file' }))],
     notices: [...volumes.flatMap(({ notice }) => notice ?? []), ...orphanNotice(options.removeOrphans ? [] : orphans)],
   };
@@ -69,16 +86,24 @@ function decideUp(request: ServicesRequest): Decisions {
 
 /** A network can only be made again together with everything on it, so services on it come along even when they were not named. */
 function selectWithNeighbours(
-  project: Project, observed: Observed, options: PlanOptions, asked: ReadonlySet<string>, guests: readonly Service[],
+  project: Project,
+  observed: Observed,
+  options: PlanOptions,
+  asked: ReadonlySet<string>,
+  guests: readonly Service[],
 ): { readonly selected: ReadonlySet<string>; readonly networks: readonly NetworkDecision[] } {
   const networks = decideNetworks(project, observed, [...servicesNamed(project, asked), ...guests]).map((decision) =>
     options.recreate === 'never' ? withoutRemoval(decision) : decision,
   );
-  const removed = networks.flatMap((decision) => decision.removed);
+  const remade = networks.flatMap(({ action, network, removed }): readonly { readonly key: string; readonly name: string }[] =>
+    action === 'create' && !network.external ? [network] : removed,
+  );
   const active = new Set(project.services.map((service) => service.name));
   const neighbours = observed.containers
-    .filter((container) => !container.oneOff && isLive(container) && active.has(container.service) && !asked.has(container.service))
-    .filter((container) => removed.some((network) => isOnNetwork(container, network)))
+    .filter(
+      (container) => !container.oneOff && isLive(container) && active.has(container.service) && !asked.has(container.service),
+    )
+    .filter((container) => remade.some((network) => isOnNetwork(container, network)))
     .map((container) => container.service);
   return neighbours.length === 0
     ? { selected: asked, networks }
@@ -87,10 +112,16 @@ function selectWithNeighbours(
 
 /** Running services that were not asked for, but would lose the namespace they share with one that starts anew. */
 function servicesCutOff(
-  project: Project, observed: Observed, selected: ReadonlySet<string>, slots: ReadonlyMap<string, readonly Slot[]>,
+  project: Project,
+  observed: Observed,
+  selected: ReadonlySet<string>,
+  slots: ReadonlyMap<string, readonly Slot[]>,
 ): readonly string[] {
-  const moved = [...slots].filter(([, own]) => own.some(({ action }) => action !== 'leave' && action !== 'unpause')).map(([name]) => name);
-  const isUp = (name: string): boolean => observed.containers.some((container) => container.service === name && isLive(container));
+  const moved = [...slots]
+    .filter(([, own]) => own.some(({ action }) => action !== 'leave' && action !== 'unpause'))
+    .map(([name]) => name);
+  const isUp = (name: string): boolean =>
+    observed.containers.some((container) => container.service === name && isLive(container));
   return project.services
     .filter((service) => !selected.has(service.name) && namespaceLenders(service).some((name) => moved.includes(name)))
     .map((service) => service.name)
@@ -140,7 +171,13 @@ interface Emitted {
  */
 function addSteps(draft: PlanDraft, decisions: Decisions): void {
   const emitted: Emitted = {
-    draft, decisions, networks: new Map(), volumes: new Map(), creates: new Map(), stops: new Map(), removes: new Map(),
+    draft,
+    decisions,
+    networks: new Map(),
+    volumes: new Map(),
+    creates: new Map(),
+    stops: new Map(),
+    removes: new Map(),
   };
   const slots = decisions.graph.order.flatMap((name) => decisions.slots.get(name) ?? []);
   const comeAfterStops = slots.filter((slot) => isOnRebuiltNetwork(slot, decisions));
@@ -172,14 +209,19 @@ function addPlainNetworks({ draft, decisions, networks }: Emitted): void {
 /** A network that is gone although containers run on it: they are stopped first, or an interruption would leave them cut off. */
 function losesUsers(decision: NetworkDecision, { slots }: Decisions): boolean {
   if (decision.action !== 'create' || decision.network.external) return false;
-  return [...slots.values()].flat().some((slot) => slot.kept !== undefined && stopsKept(slot) && isOnNetwork(slot.kept, decision.network));
+  return [...slots.values()]
+    .flat()
+    .some((slot) => slot.kept !== undefined && stopsKept(slot) && isOnNetwork(slot.kept, decision.network));
 }
 
 function isOnRebuiltNetwork(slot: Slot, decisions: Decisions): boolean {
   const late = decisions.networks.filter((decision) => decision.action === 'rebuild' || losesUsers(decision, decisions));
   return late.some(({ network, removed }) => {
     const isWanted = slot.service.networks.some((attachment) => attachment.network === network.key);
-    return isWanted || (slot.kept !== undefined && [network, ...removed].some((old) => isOnNetwork(slot.kept as ObservedContainer, old)));
+    return (
+      isWanted ||
+      (slot.kept !== undefined && [network, ...removed].some((old) => isOnNetwork(slot.kept as ObservedContainer, old)))
+    );
   });
 }
 
@@ -191,7 +233,10 @@ function addCreate({ draft, decisions, networks, volumes, creates }: Emitted, sl
     ...service.networks.map((attachment) => networks.get(attachment.network)),
     ...volumeKeys(service).map((key) => volumes.get(key)),
   ];
-  creates.set(slot, draft.add({ do: 'create-container', name, service, number, oneOff: false, fingerprint, ...replaces }, because, after));
+  creates.set(
+    slot,
+    draft.add({ do: 'create-container', name, service, number, oneOff: false, fingerprint, ...replaces }, because, after),
+  );
 }
 
 interface Stop extends Removal {
@@ -204,15 +249,24 @@ function addStops({ draft, decisions, creates, stops }: Emitted, slots: readonly
   const want = (stop: Stop): void => {
     wanted.set(stop.container.service, [...(wanted.get(stop.container.service) ?? []), stop]);
   };
-  for (const slot of slots) if (slot.kept && stopsKept(slot)) want({ container: slot.kept, because: slot.because, after: creates.get(slot) });
+  for (const slot of slots)
+    if (slot.kept && stopsKept(slot)) want({ container: slot.kept, because: slot.because, after: creates.get(slot) });
   for (const removal of decisions.removals) if (isLive(removal.container)) want({ ...removal, after: undefined });
 
   const isStopping = (name: string): boolean => wanted.has(name);
   for (const name of stopOrder(decisions.graph, wanted.keys())) {
     const dependants = nearestDependants(decisions.graph, name, isStopping);
-    const before = [...dependants].flatMap((dependant) => (wanted.get(dependant) ?? []).map(({ container }) => stops.get(container.id)));
+    const before = [...dependants].flatMap((dependant) =>
+      (wanted.get(dependant) ?? []).map(({ container }) => stops.get(container.id)),
+    );
     for (const { container, because, after } of wanted.get(name) ?? []) {
-      stops.set(container.id, draft.add({ do: 'stop-container', container: refTo(container), ...grace(decisions.options) }, because, [after, ...before]));
+      stops.set(
+        container.id,
+        draft.add({ do: 'stop-container', container: refTo(container), ...grace(decisions.options) }, because, [
+          after,
+          ...before,
+        ]),
+      );
     }
   }
 }
@@ -234,9 +288,7 @@ function grace({ timeoutMs }: PlanOptions): { readonly graceMs?: number } {
 
 function addRebuiltNetworks({ draft, decisions, networks, stops }: Emitted): void {
   const removed = decisions.networks.flatMap((decision) =>
-    decision.removed.map((network) =>
-      draft.add({ do: 'remove-network', name: network.name }, decision.because, stops.values()),
-    ),
+    decision.removed.map((network) => draft.add({ do: 'remove-network', name: network.name }, decision.because, stops.values())),
   );
   for (const decision of decisions.networks) {
     if (decision.action !== 'rebuild' && !losesUsers(decision, decisions)) continue;
@@ -253,7 +305,8 @@ function addRemoves({ draft, decisions, creates, stops, removes }: Emitted, slot
     removes.set(container.id, draft.add({ do: 'remove-container', container: refTo(container), volumes }, because, after));
   };
   for (const slot of slots) {
-    if (slot.action === 'recreate' && slot.kept) remove(slot.kept, 'replaced', decisions.options.renewAnonVolumes, creates.get(slot));
+    if (slot.action === 'recreate' && slot.kept)
+      remove(slot.kept, 'replaced', decisions.options.renewAnonVolumes, creates.get(slot));
   }
   for (const { container, because } of decisions.removals) remove(container, because, false);
 }
@@ -261,7 +314,7 @@ function addRemoves({ draft, decisions, creates, stops, removes }: Emitted, slot
 function addStarts(emitted: Emitted): void {
   const { draft, decisions } = emitted;
   const { options, graph, guest } = decisions;
-  const gates = createGates(draft, graph, decisions.slots);
+  const gates = createGates(draft, graph, decisions.slots, options.start);
   for (const slot of graph.order.flatMap((name) => decisions.slots.get(name) ?? [])) {
     if (startsNow(slot, options)) gates.began(slot, addStart(emitted, slot, gates));
   }
@@ -299,7 +352,9 @@ function rivals(slot: Slot, decisions: Decisions): readonly ObservedContainer[] 
   if (claims.length === 0) return [];
   const stopping = [
     ...decisions.removals.map((removal) => removal.container),
-    ...[...decisions.slots.values()].flat().flatMap((other) => (other.kept !== undefined && stopsKept(other) ? [other.kept] : [])),
+    ...[...decisions.slots.values()]
+      .flat()
+      .flatMap((other) => (other.kept !== undefined && stopsKept(other) ? [other.kept] : [])),
   ];
   return stopping.filter((container) => exclusiveClaims(container.spec).some((claim) => claims.includes(claim)));
 }

@@ -32,15 +32,29 @@ export interface ProbeOutcome {
 /** The state of a container that starts now, also after a restart. */
 export function healthAtStart(check: HealthCheck, nowMs: number): HealthState {
   return {
-    status: 'starting', failures: 0, startedAtMs: nowMs, lookedAtMs: nowMs, pauseMs: Math.min(firstProbeMs, longestPauseMs(check, nowMs, nowMs)),
+    status: 'starting',
+    failures: 0,
+    startedAtMs: nowMs,
+    lookedAtMs: nowMs,
+    pauseMs: Math.min(firstProbeMs, longestPauseMs(check, nowMs, nowMs)),
     countsFromMs: nowMs + (check.startPeriodMs > 0 ? check.startPeriodMs : check.intervalMs),
   };
 }
 
 /** The state of a container that is found running after a restart of the supervisor; it is looked at soon. */
-export function healthAtAdoption(check: HealthCheck, status: HealthState['status'], startedAtMs: number, nowMs: number): HealthState {
+export function healthAtAdoption(
+  check: HealthCheck,
+  status: HealthState['status'],
+  startedAtMs: number,
+  nowMs: number,
+): HealthState {
   const fresh = healthAtStart(check, startedAtMs);
-  return { ...fresh, status, lookedAtMs: nowMs - (status === 'starting' ? 0 : check.intervalMs), countsFromMs: Math.max(fresh.countsFromMs, nowMs) };
+  return {
+    ...fresh,
+    status,
+    lookedAtMs: nowMs - (status === 'starting' ? 0 : check.intervalMs),
+    countsFromMs: Math.max(fresh.countsFromMs, nowMs),
+  };
 }
 
 /** When the next probe begins. Counted from the end of the last one, so probes never overlap. */
@@ -55,10 +69,12 @@ export function nextProbe(check: HealthCheck, state: HealthState): number {
 export function afterProbe(check: HealthCheck, state: HealthState, probe: ProbeOutcome): HealthState {
   const looked = { ...state, lookedAtMs: probe.endedAtMs };
   if (probe.passed) return { ...looked, status: 'healthy', failures: 0, countsFromMs: probe.endedAtMs };
-  if (state.status === 'starting' && probe.beganAtMs < state.countsFromMs) return { ...looked, pauseMs: longerPauseMs(check, state, probe) };
+  if (state.status === 'starting' && probe.beganAtMs < state.countsFromMs)
+    return { ...looked, pauseMs: longerPauseMs(check, state, probe) };
   const failures = state.failures + 1;
   return {
-    ...looked, failures,
+    ...looked,
+    failures,
     status: failures >= Math.max(1, check.retries) ? 'unhealthy' : state.status,
     pauseMs: longerPauseMs(check, state, probe),
     countsFromMs: probe.endedAtMs + check.intervalMs,

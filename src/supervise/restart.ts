@@ -32,7 +32,10 @@ export function decideRestart(policy: RestartPolicy, history: RestartHistory): R
 }
 
 /** Whether a container is started when the machine or its supervision comes up again: `always` even when it was stopped by hand. */
-export function decideBoot(policy: RestartPolicy, history: Pick<RestartHistory, 'exitCode' | 'restarts' | 'stoppedByUser'>): boolean {
+export function decideBoot(
+  policy: RestartPolicy,
+  history: Pick<RestartHistory, 'exitCode' | 'restarts' | 'stoppedByUser'>,
+): boolean {
   if (policy.kind === 'always') return true;
   return !history.stoppedByUser && wantsRestart(policy, history);
 }

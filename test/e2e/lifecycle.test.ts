@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { makeProject, type PsRow } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
-import { composeOf, idle } from './busybox.ts';
+import { busybox, composeOf, idle } from './busybox.ts';
 
 const two = composeOf({ a: idle, b: idle });
 
@@ -98,6 +98,19 @@ describe('up', () => {
     expect(finished.map(({ code, stderr }) => (code === 0 ? 0 : stderr))).toEqual([0, 0]);
     expect(namesAndStates(await project.ps())).toEqual([`${project.name}-a-1 running`, `${project.name}-b-1 running`]);
   });
+});
+
+test('every command finds the name of a project whose file is JSON', async () => {
+  const file = { name: 'overridden', services: { a: { image: busybox, command: ['sleep', 'infinity'], init: true } } };
+  const project = makeProject({ files: { 'compose.yaml': JSON.stringify(file) }, env: { COMPOSE_PROJECT_NAME: '' } });
+  const name = `j${project.name}`;
+  project.write('compose.yaml', JSON.stringify({ ...file, name }));
+  try {
+    await project.ok('up', '-d');
+    expect((await project.ps()).map((row) => row.Name)).toEqual([`${name}-a-1`]);
+  } finally {
+    await project.ok('-p', name, 'down');
+  }
 });
 
 describe('order', () => {

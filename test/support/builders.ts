@@ -6,11 +6,45 @@ import { type PlanOptions, defaultPlanOptions } from '../../src/plan/options.ts'
 
 export function aService(name: string, overrides: Partial<Service> = {}): Service {
   return {
-    name, image: 'host:/usr', replicas: 1, environment: {}, labels: {}, annotations: {}, groupAdd: [], attach: true, tty: false,
-    stdinOpen: false, init: false, privileged: false, readOnly: false, capAdd: [], capDrop: [], securityOpt: [], sysctls: {}, ulimits: [],
-    resources: {}, devices: [], dependsOn: [], restart: { kind: 'no' }, stopGraceMs: 10_000, preStop: [], postStart: [],
-    networkMode: { kind: 'bridge' }, networks: [onNetwork('default')], ports: [], expose: [], extraHosts: [], links: [], dns: [],
-    dnsSearch: [], dnsOpt: [], mounts: [], configs: [], secrets: [], watch: [], profiles: [],
+    name,
+    image: 'host:/usr',
+    replicas: 1,
+    environment: {},
+    labels: {},
+    annotations: {},
+    groupAdd: [],
+    attach: true,
+    tty: false,
+    stdinOpen: false,
+    init: false,
+    privileged: false,
+    readOnly: false,
+    capAdd: [],
+    capDrop: [],
+    securityOpt: [],
+    sysctls: {},
+    ulimits: [],
+    resources: {},
+    devices: [],
+    dependsOn: [],
+    restart: { kind: 'no' },
+    stopGraceMs: 10_000,
+    preStop: [],
+    postStart: [],
+    networkMode: { kind: 'bridge' },
+    networks: [onNetwork('default')],
+    ports: [],
+    expose: [],
+    extraHosts: [],
+    links: [],
+    dns: [],
+    dnsSearch: [],
+    dnsOpt: [],
+    mounts: [],
+    configs: [],
+    secrets: [],
+    watch: [],
+    profiles: [],
     ...overrides,
   };
 }
@@ -25,7 +59,13 @@ export function dependsOn(service: string, overrides: Partial<Dependency> = {}):
 
 export function aHealthCheck(overrides: Partial<HealthCheck> = {}): HealthCheck {
   return {
-    test: ['CMD', 'true'], intervalMs: 30_000, timeoutMs: 30_000, retries: 3, startPeriodMs: 0, startIntervalMs: 5_000, ...overrides,
+    test: ['CMD', 'true'],
+    intervalMs: 30_000,
+    timeoutMs: 30_000,
+    retries: 3,
+    startPeriodMs: 0,
+    startIntervalMs: 5_000,
+    ...overrides,
   };
 }
 
@@ -35,8 +75,16 @@ export function aPort(published: number, target: number): PortMapping {
 
 export function aNetwork(project: string, key: string, overrides: Partial<NetworkSpec> = {}): NetworkSpec {
   return {
-    key, name: `${project}_${key}`, external: false, driver: 'bridge', driverOpts: {}, internal: false, enableIpv6: false, ipam: [],
-    labels: {}, ...overrides,
+    key,
+    name: `${project}_${key}`,
+    external: false,
+    driver: 'bridge',
+    driverOpts: {},
+    internal: false,
+    enableIpv6: false,
+    ipam: [],
+    labels: {},
+    ...overrides,
   };
 }
 
@@ -48,11 +96,19 @@ export function aVolume(project: string, key: string, overrides: Partial<VolumeS
 export function aProject(services: readonly Service[], overrides: Partial<Project> = {}): Project {
   const name = overrides.name ?? 'shop';
   const networks = unique(services.flatMap((service) => service.networks.map((attachment) => attachment.network)));
-  const volumes = unique(services.flatMap((service) => service.mounts.flatMap((mount) => (mount.type === 'volume' ? (mount.source ?? []) : []))));
+  const volumes = unique(
+    services.flatMap((service) => service.mounts.flatMap((mount) => (mount.type === 'volume' ? (mount.source ?? []) : []))),
+  );
   return {
-    name, workingDir: '/srv/shop', configFiles: ['/srv/shop/compose.yaml'],
-    services: [...services].sort((a, b) => (a.name < b.name ? -1 : 1)), inactiveServices: [],
-    networks: networks.map((key) => aNetwork(name, key)), volumes: volumes.map((key) => aVolume(name, key)), configs: [], secrets: [],
+    name,
+    workingDir: '/srv/shop',
+    configFiles: ['/srv/shop/compose.yaml'],
+    services: [...services].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    inactiveServices: [],
+    networks: networks.map((key) => aNetwork(name, key)),
+    volumes: volumes.map((key) => aVolume(name, key)),
+    configs: [],
+    secrets: [],
     ...overrides,
   };
 }
@@ -60,14 +116,34 @@ export function aProject(services: readonly Service[], overrides: Partial<Projec
 let madeContainers = 0;
 
 /** A running container of this service as an `up` of the project would have made it. */
-export function aContainer(project: Project, serviceName: string, number = 1, overrides: Partial<ObservedContainer> = {}): ObservedContainer {
+export function aContainer(
+  project: Project,
+  serviceName: string,
+  number = 1,
+  overrides: Partial<ObservedContainer> = {},
+): ObservedContainer {
   const spec = overrides.spec ?? (project.services.find((service) => service.name === serviceName) as Service);
   madeContainers++;
   return {
-    id: madeContainers.toString(16).padStart(64, '0'), name: spec.containerName ?? `${project.name}-${serviceName}-${number}`,
-    service: serviceName, number, oneOff: false, fingerprint: fingerprintService(spec, project), image: spec.image, spec, state: 'running',
-    health: spec.healthcheck === undefined ? 'none' : 'healthy', pid: 1000 + madeContainers, oomKilled: false, restarts: 0,
-    stoppedByUser: false, createdAt: madeContainers, startedAt: madeContainers, labels: {}, attachments: [], ports: [],
+    id: madeContainers.toString(16).padStart(64, '0'),
+    name: spec.containerName ?? `${project.name}-${serviceName}-${number}`,
+    service: serviceName,
+    number,
+    oneOff: false,
+    fingerprint: fingerprintService(spec, project),
+    image: spec.image,
+    spec,
+    state: 'running',
+    health: spec.healthcheck === undefined ? 'none' : 'healthy',
+    pid: 1000 + madeContainers,
+    oomKilled: false,
+    restarts: 0,
+    stoppedByUser: false,
+    createdAt: madeContainers,
+    startedAt: madeContainers,
+    labels: {},
+    attachments: [],
+    ports: [],
     ...overrides,
   };
 }
@@ -85,10 +161,18 @@ export function allObserved(project: Project, containers?: readonly ObservedCont
     project: project.name,
     containers: containers ?? all,
     networks: project.networks.map((network) => ({
-      key: network.key, name: network.name, external: network.external, fingerprint: fingerprintNetwork(network), present: true,
+      key: network.key,
+      name: network.name,
+      external: network.external,
+      fingerprint: fingerprintNetwork(network),
+      present: true,
     })),
     volumes: project.volumes.map((volume) => ({
-      key: volume.key, name: volume.name, external: volume.external, fingerprint: fingerprintVolume(volume), present: true,
+      key: volume.key,
+      name: volume.name,
+      external: volume.external,
+      fingerprint: fingerprintVolume(volume),
+      present: true,
     })),
   };
 }

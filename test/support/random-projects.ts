@@ -15,7 +15,12 @@ interface ServiceSeed {
   readonly volume: number | undefined;
   readonly port: number | undefined;
   readonly restart: RestartPolicy;
-  readonly edges: readonly { readonly to: number; readonly kind: Dependency['condition']; readonly restart: boolean; readonly required: boolean }[];
+  readonly edges: readonly {
+    readonly to: number;
+    readonly kind: Dependency['condition'];
+    readonly restart: boolean;
+    readonly required: boolean;
+  }[];
   readonly isDropped: boolean;
   readonly behaviour: Behaviour;
 }
@@ -87,7 +92,16 @@ export const projectSeed: fc.Arbitrary<ProjectSeed> = fc.record({
 
 const upOptionsChoice: fc.Arbitrary<Partial<PlanOptions>> = fc.oneof(
   { weight: 5, arbitrary: fc.constant({}) },
-  { weight: 2, arbitrary: fc.constantFrom<Partial<PlanOptions>>({ removeOrphans: true }, { wait: true }, { recreate: 'always' }, { start: false }, { recreate: 'never' }) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom<Partial<PlanOptions>>(
+      { removeOrphans: true },
+      { wait: true },
+      { recreate: 'always' },
+      { start: false },
+      { recreate: 'never' },
+    ),
+  },
   { weight: 1, arbitrary: fc.record({ scale: fc.record({ s0: fc.nat(3) }), removeOrphans: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ services: fc.constant(['s0']), noDeps: fc.boolean() }) },
 );
@@ -99,21 +113,39 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('lose-network' as const), network: fc.nat(2) }) },
   { weight: 1, arbitrary: fc.constant({ do: 'reboot' as const }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('down' as const), volumes: fc.boolean() }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('stop' as const, 'start' as const, 'restart' as const, 'pause' as const, 'remove' as const), service: fc.nat() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('stop' as const, 'start' as const, 'restart' as const, 'pause' as const, 'remove' as const),
+      service: fc.nat(),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('pass-time' as const), ms: fc.nat(30_000) }) },
 );
 
 const fault: fc.Arbitrary<Fault> = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ kind: 'none' as const }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('fail' as const), at: fc.nat(40) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('crash' as const), at: fc.nat(40), when: fc.constantFrom('before' as const, 'after' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('crash' as const),
+      at: fc.nat(40),
+      when: fc.constantFrom('before' as const, 'after' as const),
+    }),
+  },
 );
 
-export const commands: fc.Arbitrary<readonly PlannedCommand[]> = fc.array(fc.record({ command, fault, seed: fc.nat(1_000_000) }), { minLength: 1, maxLength: 8 });
+export const commands: fc.Arbitrary<readonly PlannedCommand[]> = fc.array(
+  fc.record({ command, fault, seed: fc.nat(1_000_000) }),
+  { minLength: 1, maxLength: 8 },
+);
 
 /** The project a seed stands for. Services depend only on those with a lower number, so that there is no cycle. */
 export function projectFrom(seed: ProjectSeed): Project {
-  const kept = seed.services.map((service, index) => ({ service, index })).filter(({ service, index }) => index === 0 || !service.isDropped);
+  const kept = seed.services
+    .map((service, index) => ({ service, index }))
+    .filter(({ service, index }) => index === 0 || !service.isDropped);
   const names = kept.map(({ index }) => `s${index}`);
   const jobs = new Set(
     kept.flatMap(({ service }, place) =>
@@ -125,7 +157,13 @@ export function projectFrom(seed: ProjectSeed): Project {
       service.edges.flatMap((edge) => (edge.kind === 'service_healthy' && place > 0 ? [edge.to % place] : [])),
     ),
   );
-  const shape = { names, jobs, watched, hosts: new Set(kept.flatMap(({ service }, place) => lenderPlace(service, place, jobs) ?? [])), ports: new Set<number>() };
+  const shape = {
+    names,
+    jobs,
+    watched,
+    hosts: new Set(kept.flatMap(({ service }, place) => lenderPlace(service, place, jobs) ?? [])),
+    ports: new Set<number>(),
+  };
   const services = kept.map(({ service }, place) => serviceFrom(service, place, shape));
   const used = [...new Set(services.flatMap((service) => service.networks.map((attachment) => attachment.network)))].sort();
   return aProject(services, {
@@ -179,7 +217,10 @@ function serviceFrom(seed: ServiceSeed, place: number, { names, jobs, watched, h
     restart: isJobHere ? { kind: 'no' } : seed.restart,
     networks: lender === undefined ? seed.networks.map((network) => onNetwork(`n${network}`)) : [],
     networkMode: lender === undefined ? { kind: 'bridge' } : { kind: 'service', service: names[lender] as string },
-    mounts: seed.volume === undefined ? [] : [{ type: 'volume', source: `v${seed.volume}`, target: '/data', readOnly: false, noCopy: false }],
+    mounts:
+      seed.volume === undefined
+        ? []
+        : [{ type: 'volume', source: `v${seed.volume}`, target: '/data', readOnly: false, noCopy: false }],
     ports: hasPort ? [aPort(8000 + (seed.port as number), 80)] : [],
     stopGraceMs: 500,
     dependsOn: edgesFrom(seed, place, names, jobs),
@@ -192,7 +233,11 @@ function edgesFrom(seed: ServiceSeed, place: number, names: readonly string[], j
   if (place === 0) return [];
   const edges = new Map(seed.edges.map((edge) => [edge.to % place, edge]));
   return [...edges].map(([to, { kind, restart, required }]) => {
-    const condition = jobs.has(to) ? 'service_completed_successfully' : kind === 'service_completed_successfully' ? 'service_started' : kind;
+    const condition = jobs.has(to)
+      ? 'service_completed_successfully'
+      : kind === 'service_completed_successfully'
+        ? 'service_started'
+        : kind;
     return dependsOn(names[to] as string, { condition, restart, required });
   });
 }

@@ -31,7 +31,11 @@ export function rehearse(first: ProjectSeed): Rehearsal {
   setBehaviours(world, seed, project);
   watchTwins(world, broken);
 
-  const carryOut = async (make: (observed: Observed) => Plan, onError: 'stop' | 'continue', planned: PlannedCommand): Promise<void> => {
+  const carryOut = async (
+    make: (observed: Observed) => Plan,
+    onError: 'stop' | 'continue',
+    planned: PlannedCommand,
+  ): Promise<void> => {
     const machine = simulatedMachine(world, { seed: planned.seed, ...faultOptions(planned.fault) });
     const patience = new AbortController();
     const work = async () => apply(make(await machine.observe()), machine, () => {}, patience.signal, { onError });
@@ -61,7 +65,11 @@ export function rehearse(first: ProjectSeed): Rehearsal {
           );
         case 'down':
           return watchDown(world, project, command.volumes, planned.fault, broken, () =>
-            carryOut((observed) => planDown(project, observed, { services: [], volumes: command.volumes, removeOrphans: false }), 'continue', planned),
+            carryOut(
+              (observed) => planDown(project, observed, { services: [], volumes: command.volumes, removeOrphans: false }),
+              'continue',
+              planned,
+            ),
           );
         case 'stop':
           return carryOut((observed) => planStop(observed, named, lastUp), 'continue', planned);
@@ -72,11 +80,21 @@ export function rehearse(first: ProjectSeed): Rehearsal {
         case 'pause':
           return carryOut((observed) => planPause(observed, named), 'continue', planned);
         case 'remove':
-          return carryOut((observed) => planRemove(observed, { ...named, stop: true, volumes: false }, lastUp), 'continue', planned);
+          return carryOut(
+            (observed) => planRemove(observed, { ...named, stop: true, volumes: false }, lastUp),
+            'continue',
+            planned,
+          );
         case 'change':
-          return change({ ...seed, services: seed.services.map((old, index) => (index === command.service % seed.services.length ? command.seed : old)) });
+          return change({
+            ...seed,
+            services: seed.services.map((old, index) => (index === command.service % seed.services.length ? command.seed : old)),
+          });
         case 'change-network':
-          return change({ ...seed, networks: seed.networks.map((old, index) => (index === command.network ? command.seed : old)) });
+          return change({
+            ...seed,
+            networks: seed.networks.map((old, index) => (index === command.network ? command.seed : old)),
+          });
         case 'lose-network':
           return loseNetwork(world, command.network);
         case 'reboot':
@@ -93,7 +111,11 @@ export async function converge({ world, project, broken }: Rehearsal, seed: numb
   const options = upOptions({ removeOrphans: true });
   const machine = simulatedMachine(world, { seed });
   await watchUp(world, project(), options, broken, async () => {
-    await simulate(machine, async () => apply(planUp(project(), await machine.observe(), options), machine, () => {}, new AbortController().signal, { onError: 'stop' }));
+    await simulate(machine, async () =>
+      apply(planUp(project(), await machine.observe(), options), machine, () => {}, new AbortController().signal, {
+        onError: 'stop',
+      }),
+    );
   });
   passTime(world, 300_000);
 }
@@ -138,12 +160,19 @@ function watchTwins(world: SimulatedWorld, broken: string[]): void {
 }
 
 /** During `up`: what is well is left alone, nothing starts before its dependencies are ready, no volume goes. */
-async function watchUp(world: SimulatedWorld, project: Project, options: PlanOptions, broken: string[], work: () => Promise<void>): Promise<void> {
+async function watchUp(
+  world: SimulatedWorld,
+  project: Project,
+  options: PlanOptions,
+  broken: string[],
+  work: () => Promise<void>,
+): Promise<void> {
   const wellDoing = new Set(options.recreate === 'always' ? [] : wellDoingContainers(world, project, options));
   const from = world.history.length;
   const watchStart = (change: { readonly id: string; readonly action: string }): void => {
     const container = world.containers.get(change.id);
-    if (change.action === 'start' && container !== undefined && !options.noDeps) broken.push(...unreadyDependencies(world, project, options, container));
+    if (change.action === 'start' && container !== undefined && !options.noDeps)
+      broken.push(...unreadyDependencies(world, project, options, container));
   };
   world.listeners.add(watchStart);
   try {
@@ -152,7 +181,8 @@ async function watchUp(world: SimulatedWorld, project: Project, options: PlanOpt
     world.listeners.delete(watchStart);
   }
   for (const entry of world.history.slice(from)) {
-    if ((entry.what === 'stop' || entry.what === 'kill') && wellDoing.has(entry.id)) broken.push(`${entry.service} was stopped although nothing was wrong with it`);
+    if ((entry.what === 'stop' || entry.what === 'kill') && wellDoing.has(entry.id))
+      broken.push(`${entry.service} was stopped although nothing was wrong with it`);
     if (entry.what === 'remove-volume') broken.push(`up removed the volume ${entry.id}`);
   }
   broken.push(...stopsOutOfOrder(world, project, from));
@@ -160,7 +190,12 @@ async function watchUp(world: SimulatedWorld, project: Project, options: PlanOpt
 
 /** During `down`: dependants go first, volumes only when asked. */
 async function watchDown(
-  world: SimulatedWorld, project: Project, volumes: boolean, fault: Fault, broken: string[], work: () => Promise<void>,
+  world: SimulatedWorld,
+  project: Project,
+  volumes: boolean,
+  fault: Fault,
+  broken: string[],
+  work: () => Promise<void>,
 ): Promise<void> {
   const from = world.history.length;
   await work();
@@ -178,7 +213,10 @@ function wellDoingContainers(world: SimulatedWorld, project: Project, options: P
     if (service.networkMode.kind === 'service' || service.dependsOn.some((dependency) => dependency.restart)) return [];
     const fingerprint = fingerprintService(service, project);
     const own = containers.filter((container) => container.service === service.name).sort((a, b) => a.number - b.number);
-    const numbers = [...new Set(own.map((container) => container.number))].slice(0, options.scale[service.name] ?? service.replicas);
+    const numbers = [...new Set(own.map((container) => container.number))].slice(
+      0,
+      options.scale[service.name] ?? service.replicas,
+    );
     const fit = own.filter((container) => numbers.includes(container.number) && isFit(container, fingerprint));
     const alone = fit.filter((container) => fit.every((other) => other === container || other.number !== container.number));
     return alone.filter((container) => hasItsNetworks(world, project, container)).map((container) => container.id);
@@ -198,12 +236,24 @@ function hasItsNetworks(world: SimulatedWorld, project: Project, { links }: Simu
   });
 }
 
-function unreadyDependencies(world: SimulatedWorld, project: Project, options: PlanOptions, container: SimulatedContainer): readonly string[] {
+function unreadyDependencies(
+  world: SimulatedWorld,
+  project: Project,
+  options: PlanOptions,
+  container: SimulatedContainer,
+): readonly string[] {
   const service = project.services.find((candidate) => candidate.name === container.service);
   return (service?.dependsOn ?? []).flatMap((dependency) => {
     const target = project.services.find((candidate) => candidate.name === dependency.service);
     // An outdated container that is kept may have no health check; an optional dependency may then be passed over.
     if (target === undefined || (options.recreate === 'never' && !dependency.required)) return [];
+    // Where nothing new is started, only what had to be stopped for a moment starts again.
+    if (!options.start) return [];
+    // So it is with a service that was not asked for.
+    const isAskedFor = options.services.some(
+      (name) => name === container.service || dependsOnIt(project, name, container.service),
+    );
+    if (options.services.length > 0 && !isAskedFor) return [];
     const replicas = options.scale[target.name] ?? target.replicas;
     const ready = [...world.containers.values()].filter(
       (other) => other.service === target.name && !other.oneOff && other.number >= 1 && isReady(other, dependency.condition),
@@ -221,7 +271,12 @@ function isReady(container: SimulatedContainer, condition: string): boolean {
 /** Among what was stopped on command since then: a container whose dependant was still alive. */
 function stopsOutOfOrder(world: SimulatedWorld, project: Project, from: number): readonly string[] {
   const history = world.history.slice(from);
-  const stopped = new Map(history.map((entry, index) => ({ ...entry, index })).filter((entry) => entry.what === 'stop').map((entry) => [entry.id, entry]));
+  const stopped = new Map(
+    history
+      .map((entry, index) => ({ ...entry, index }))
+      .filter((entry) => entry.what === 'stop')
+      .map((entry) => [entry.id, entry]),
+  );
   return [...stopped.values()].flatMap((stop) =>
     [...stopped.values()]
       .filter((other) => dependsOnIt(project, other.service, stop.service))

@@ -4,8 +4,21 @@ import { TscomposeError } from '../../src/errors.ts';
 import type { ContainerChange } from '../../src/events.ts';
 import { connect } from './simulated-network.ts';
 import {
-  type SimulatedContainer, type SimulatedWorld, after, begin, behaviourOf, dropTimersOf, end, fireNext, isAlive, newContainer, record,
-  setHealthOf, signalStop, snapshotOf, tellChange,
+  type SimulatedContainer,
+  type SimulatedWorld,
+  after,
+  begin,
+  behaviourOf,
+  dropTimersOf,
+  end,
+  fireNext,
+  isAlive,
+  newContainer,
+  record,
+  setHealthOf,
+  signalStop,
+  snapshotOf,
+  tellChange,
 } from './simulated-world.ts';
 
 /** What the machine throws from the instant it "died". */
@@ -187,7 +200,8 @@ export function simulatedMachine(world: SimulatedWorld, options: SimulatedMachin
       operation(() => {
         const container = world.containers.get(id);
         if (container === undefined) return;
-        if (isAlive(container) || container.state === 'restarting') throw new TscomposeError('CONFLICT', `${container.name} is running`);
+        if (isAlive(container) || container.state === 'restarting')
+          throw new TscomposeError('CONFLICT', `${container.name} is running`);
         world.containers.delete(id);
         record(world, 'remove', container);
         tellChange(world, container, 'destroy');
@@ -219,7 +233,8 @@ export async function simulate<T>(machine: SimulatedMachine, work: () => Promise
     if (machine.hasCrashed()) return undefined;
     if (outcome !== undefined) break;
     // A container in a crash loop keeps the clock going for ever.
-    if (machine.world.now > deadline || !fireNext(machine.world)) throw new Stuck('the work waits for something that never happens');
+    if (machine.world.now > deadline || !fireNext(machine.world))
+      throw new Stuck('the work waits for something that never happens');
   }
   if ('error' in outcome) throw outcome.error;
   return outcome.result;

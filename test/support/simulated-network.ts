@@ -15,16 +15,25 @@ export function connect(world: SimulatedWorld, container: SimulatedContainer): v
   });
   container.links = new Map(networks.map(({ name }) => [name, world.incarnations.get(name) as number]));
   container.attachments = networks.map(({ name }, index) => ({
-    network: name, ipv4: `172.18.${index}.${container.number + 1}`, prefix: 24, gateway: `172.18.${index}.1`, mac: '02:00:00:00:00:01',
-    aliases: [container.service], hostLink: `v${container.id.slice(-8)}${index}`, interfaceName: `eth${index}`,
+    network: name,
+    ipv4: `172.18.${index}.${container.number + 1}`,
+    prefix: 24,
+    gateway: `172.18.${index}.1`,
+    mac: '02:00:00:00:00:01',
+    aliases: [container.service],
+    hostLink: `v${container.id.slice(-8)}${index}`,
+    interfaceName: `eth${index}`,
   }));
 }
 
 /** What is wrong with the connections of the containers that run: links to a network that is gone, a namespace that nobody keeps. */
 export function brokenConnections(world: SimulatedWorld): readonly string[] {
   return [...world.containers.values()].filter(isUp).flatMap((container) => {
-    const dead = [...container.links].filter(([name, incarnation]) => world.incarnations.get(name) !== incarnation || !world.networks.has(name));
-    const isStranded = container.spec.networkMode.kind === 'service' && lenderOf(world, container).namespace !== container.namespace;
+    const dead = [...container.links].filter(
+      ([name, incarnation]) => world.incarnations.get(name) !== incarnation || !world.networks.has(name),
+    );
+    const isStranded =
+      container.spec.networkMode.kind === 'service' && lenderOf(world, container).namespace !== container.namespace;
     return [
       ...dead.map(([name]) => `${container.name} hangs on a former ${name}`),
       ...(isStranded ? [`${container.name} is in a namespace that is gone`] : []),

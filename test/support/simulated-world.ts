@@ -67,8 +67,17 @@ export interface Timer {
 
 export function createWorld(behaviours: Readonly<Record<string, Behaviour>> = {}): SimulatedWorld {
   return {
-    now: 1_000_000, containers: new Map(), networks: new Map(), incarnations: new Map(), volumes: new Map(), behaviours: new Map(Object.entries(behaviours)),
-    history: [], listeners: new Set(), timers: [], made: 0, timed: 0,
+    now: 1_000_000,
+    containers: new Map(),
+    networks: new Map(),
+    incarnations: new Map(),
+    volumes: new Map(),
+    behaviours: new Map(Object.entries(behaviours)),
+    history: [],
+    listeners: new Set(),
+    timers: [],
+    made: 0,
+    timed: 0,
   };
 }
 
@@ -145,7 +154,8 @@ export function end(world: SimulatedWorld, container: SimulatedContainer, exitCo
   container.restarts++;
   const { runs } = container;
   after(world, decision.delayMs, () => {
-    if (container.runs === runs && container.state === 'restarting' && world.containers.has(container.id)) begin(world, container, 'restart');
+    if (container.runs === runs && container.state === 'restarting' && world.containers.has(container.id))
+      begin(world, container, 'restart');
   });
 }
 
@@ -177,7 +187,11 @@ export function setHealthOf(world: SimulatedWorld, container: SimulatedContainer
   tellChange(world, container, 'health');
 }
 
-export function record(world: SimulatedWorld, what: string, { id, service }: { readonly id: string; readonly service: string }): void {
+export function record(
+  world: SimulatedWorld,
+  what: string,
+  { id, service }: { readonly id: string; readonly service: string },
+): void {
   world.history.push({ time: world.now, what, id, service });
 }
 
@@ -194,13 +208,29 @@ export function snapshotOf(container: SimulatedContainer): ObservedContainer {
 }
 
 export function newContainer(
-  world: SimulatedWorld, fields: Pick<ObservedContainer, 'name' | 'service' | 'number' | 'oneOff' | 'fingerprint'> & { readonly spec: Service },
+  world: SimulatedWorld,
+  fields: Pick<ObservedContainer, 'name' | 'service' | 'number' | 'oneOff' | 'fingerprint'> & { readonly spec: Service },
 ): SimulatedContainer {
   const id = (++world.made).toString(16).padStart(64, '0');
   const container: SimulatedContainer = {
-    ...fields, id, image: fields.spec.image, state: 'created' satisfies ContainerState, health: 'none', pid: 0, oomKilled: false, restarts: 0,
-    stoppedByUser: false, createdAt: world.now, labels: {}, attachments: [], ports: [], runs: 0, failedProbes: 0, lastDelayMs: 0,
-    namespace: 0, links: new Map(),
+    ...fields,
+    id,
+    image: fields.spec.image,
+    state: 'created' satisfies ContainerState,
+    health: 'none',
+    pid: 0,
+    oomKilled: false,
+    restarts: 0,
+    stoppedByUser: false,
+    createdAt: world.now,
+    labels: {},
+    attachments: [],
+    ports: [],
+    runs: 0,
+    failedProbes: 0,
+    lastDelayMs: 0,
+    namespace: 0,
+    links: new Map(),
   };
   world.containers.set(id, container);
   record(world, 'create', container);

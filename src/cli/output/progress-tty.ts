@@ -25,7 +25,9 @@ export async function createLive(options: ProgressOptions): Promise<Progress> {
   const draw = (): void => {
     const frame = frameOptions(options, tick++);
     task.title = frameHeader(rows, frame);
-    task.output = frameLines(rows, frame).join('\n');
+    // listr2 indents by itself, and keeps an empty output as an empty line.
+    const lines = frameLines(rows, frame).map((line) => line.slice(1));
+    if (lines.length > 0) task.output = lines.join('\n');
   };
   const timer = setInterval(draw, FRAME_MS);
   return {

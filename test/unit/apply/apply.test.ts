@@ -5,7 +5,12 @@ import type { Event } from '../../../src/events.ts';
 import type { Project } from '../../../src/model/project.ts';
 import { planDown, planUp } from '../../../src/plan/plan.ts';
 import { aHealthCheck, aProject, aService, dependsOn, upOptions } from '../../support/builders.ts';
-import { type SimulatedMachine, type SimulatedMachineOptions, simulate, simulatedMachine } from '../../support/simulated-machine.ts';
+import {
+  type SimulatedMachine,
+  type SimulatedMachineOptions,
+  simulate,
+  simulatedMachine,
+} from '../../support/simulated-machine.ts';
 import { type Behaviour, createWorld } from '../../support/simulated-world.ts';
 
 interface Outcome {
@@ -16,13 +21,17 @@ interface Outcome {
 }
 
 async function up(
-  project: Project, behaviours: Record<string, Behaviour> = {}, faults: SimulatedMachineOptions = {}, abort = new AbortController(),
+  project: Project,
+  behaviours: Record<string, Behaviour> = {},
+  faults: SimulatedMachineOptions = {},
+  abort = new AbortController(),
   options: Partial<ApplyOptions> = {},
 ): Promise<Outcome> {
   const machine = simulatedMachine(createWorld(behaviours), faults);
   const told: string[] = [];
   const tell = (event: Event): void => {
-    if (event.type === 'step') told.push(`${event.resource} ${event.name} ${event.text}${event.details === undefined ? '' : `: ${event.details}`}`);
+    if (event.type === 'step')
+      told.push(`${event.resource} ${event.name} ${event.text}${event.details === undefined ? '' : `: ${event.details}`}`);
     if (event.type === 'warning') told.push(`warning ${event.message}`);
   };
   const result = (await simulate(machine, async () =>
@@ -40,18 +49,33 @@ function messages({ failures }: ApplyResult): readonly string[] {
 
 describe('a plan carried out', () => {
   test('is told step by step in the words of docker compose', async () => {
-    const project = aProject([aService('db', { healthcheck: aHealthCheck() }), aService('web', { dependsOn: [dependsOn('db', healthy)] })]);
+    const project = aProject([
+      aService('db', { healthcheck: aHealthCheck() }),
+      aService('web', { dependsOn: [dependsOn('db', healthy)] }),
+    ]);
     const { told, result } = await up(project);
     expect(result.failures).toEqual([]);
     expect(told).toEqual([
-      'Network shop_default Creating', 'Network shop_default Created', 'Container shop-db-1 Creating', 'Container shop-web-1 Creating',
-      'Container shop-db-1 Created', 'Container shop-db-1 Starting', 'Container shop-web-1 Created', 'Container shop-db-1 Started',
-      'Container shop-db-1 Waiting', 'Container shop-db-1 Healthy', 'Container shop-web-1 Starting', 'Container shop-web-1 Started',
+      'Network shop_default Creating',
+      'Network shop_default Created',
+      'Container shop-db-1 Creating',
+      'Container shop-web-1 Creating',
+      'Container shop-db-1 Created',
+      'Container shop-db-1 Starting',
+      'Container shop-web-1 Created',
+      'Container shop-db-1 Started',
+      'Container shop-db-1 Waiting',
+      'Container shop-db-1 Healthy',
+      'Container shop-web-1 Starting',
+      'Container shop-web-1 Started',
     ]);
   });
 
   test('goes on the moment a dependency is healthy', async () => {
-    const project = aProject([aService('db', { healthcheck: aHealthCheck() }), aService('web', { dependsOn: [dependsOn('db', healthy)] })]);
+    const project = aProject([
+      aService('db', { healthcheck: aHealthCheck() }),
+      aService('web', { dependsOn: [dependsOn('db', healthy)] }),
+    ]);
     const { machine } = await up(project, { db: { failedProbes: 2 } });
     const [db, web] = [...machine.world.containers.values()];
     // Probes after 50, 100 and 200 ms, then one operation of at most 21 ms.
@@ -80,11 +104,15 @@ describe('a plan carried out', () => {
 
   test('is given up after an interruption', async () => {
     const abort = new AbortController();
-    const project = aProject([aService('db', { healthcheck: aHealthCheck() }), aService('web', { dependsOn: [dependsOn('db', healthy)] })]);
+    const project = aProject([
+      aService('db', { healthcheck: aHealthCheck() }),
+      aService('web', { dependsOn: [dependsOn('db', healthy)] }),
+    ]);
     const behaviours = { db: { failedProbes: 6 } };
     const machine = simulatedMachine(createWorld(behaviours));
     machine.onChange((change) => change.action === 'start' && abort.abort());
-    const work = async () => apply(planUp(project, await machine.observe(), upOptions()), machine, () => {}, abort.signal, { onError: 'stop' });
+    const work = async () =>
+      apply(planUp(project, await machine.observe(), upOptions()), machine, () => {}, abort.signal, { onError: 'stop' });
     await expect(simulate(machine, work)).rejects.toMatchObject({ code: 'INTERRUPTED' });
     expect([...machine.world.containers.values()].map(({ state }) => state)).toEqual(['running', 'created']);
   });
@@ -137,7 +165,10 @@ describe('a dependency that cannot come true fails at once', () => {
   });
 
   test('or is only a warning when it is optional', async () => {
-    const project = aProject([aService('cache', check), aService('web', { dependsOn: [dependsOn('cache', { ...healthy, required: false })] })]);
+    const project = aProject([
+      aService('cache', check),
+      aService('web', { dependsOn: [dependsOn('cache', { ...healthy, required: false })] }),
+    ]);
     const { result, told, machine } = await up(project, { cache: { exitsAfterMs: 10, exitCode: 1 } });
     expect(result.failures).toEqual([]);
     expect(told).toContain('warning optional dependency: dependency failed to start: container shop-cache-1 exited (1)');
@@ -146,7 +177,8 @@ describe('a dependency that cannot come true fails at once', () => {
 
   test('one that its policy restarts is waited for', async () => {
     const project = aProject([
-      aService('store', { ...check, restart: { kind: 'always' } }), aService('web', { dependsOn: [dependsOn('store', healthy)] }),
+      aService('store', { ...check, restart: { kind: 'always' } }),
+      aService('web', { dependsOn: [dependsOn('store', healthy)] }),
     ]);
     const { result } = await up(project, { store: { exitsAfterMs: 10, exitCode: 1, exitsAtMost: 2 } });
     expect(result.failures).toEqual([]);

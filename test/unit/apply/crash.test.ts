@@ -21,17 +21,31 @@ const shop = aProject([
   aService('migrate', { dependsOn: [dependsOn('store', { condition: 'service_healthy' })] }),
   aService('api', {
     replicas: 2,
-    dependsOn: [dependsOn('store', { condition: 'service_healthy', restart: true }), dependsOn('migrate', { condition: 'service_completed_successfully' })],
+    dependsOn: [
+      dependsOn('store', { condition: 'service_healthy', restart: true }),
+      dependsOn('migrate', { condition: 'service_completed_successfully' }),
+    ],
   }),
-  aService('web', { networks: [onNetwork('front')], ports: [aPort(8080, 80)], healthcheck: aHealthCheck(), dependsOn: [dependsOn('api')] }),
+  aService('web', {
+    networks: [onNetwork('front')],
+    ports: [aPort(8080, 80)],
+    healthcheck: aHealthCheck(),
+    dependsOn: [dependsOn('api')],
+  }),
 ]);
-const newStore: Project = { ...shop, services: shop.services.map((service) => (service.name === 'store' ? { ...service, image: 'rootfs:/2' } : service)) };
+const newStore: Project = {
+  ...shop,
+  services: shop.services.map((service) => (service.name === 'store' ? { ...service, image: 'rootfs:/2' } : service)),
+};
 const newNetwork: Project = { ...shop, networks: [aNetwork('shop', 'default', { internal: true }), aNetwork('shop', 'front')] };
 const sharing = aProject([
   aService('vpn', { ports: [aPort(80, 80)] }),
   aService('client', { networkMode: { kind: 'service', service: 'vpn' }, networks: [] }),
 ]);
-const newVpn: Project = { ...sharing, services: sharing.services.map((service) => (service.name === 'vpn' ? { ...service, user: '1000' } : service)) };
+const newVpn: Project = {
+  ...sharing,
+  services: sharing.services.map((service) => (service.name === 'vpn' ? { ...service, user: '1000' } : service)),
+};
 const job = { migrate: { exitsAfterMs: 40, exitCode: 0 }, store: { failedProbes: 1, stopsAfterMs: 100 } };
 
 const examples: readonly [string, Example][] = [
@@ -65,17 +79,20 @@ describe.each(examples)('%s', (_title, example) => {
     }
   });
 
-  test.each(['before', 'after'] as const)('its down survives a crash %s any of its operations and leaves nothing', async (when) => {
-    for (let operation = 0; ; operation++) {
-      const world = await prepare({ ...example, before: example.after });
-      const hasCrashed = await down(world, { crashAt: { operation, when } });
-      await down(world);
-      expect([...world.containers.keys(), ...world.networks.keys()]).toEqual([]);
-      expect(world.history.filter((entry) => entry.what === 'remove-volume')).toEqual([]);
-      if (!hasCrashed) break;
-      expect(operation).toBeLessThan(100);
-    }
-  });
+  test.each(['before', 'after'] as const)(
+    'its down survives a crash %s any of its operations and leaves nothing',
+    async (when) => {
+      for (let operation = 0; ; operation++) {
+        const world = await prepare({ ...example, before: example.after });
+        const hasCrashed = await down(world, { crashAt: { operation, when } });
+        await down(world);
+        expect([...world.containers.keys(), ...world.networks.keys()]).toEqual([]);
+        expect(world.history.filter((entry) => entry.what === 'remove-volume')).toEqual([]);
+        if (!hasCrashed) break;
+        expect(operation).toBeLessThan(100);
+      }
+    },
+  );
 });
 
 test('up is refused by nothing when its own volumes are kept by down', async () => {
@@ -83,7 +100,9 @@ test('up is refused by nothing when its own volumes are kept by down', async () 
   await down(world);
   expect([...world.volumes.keys()]).toEqual(['shop_data']);
   const machine = simulatedMachine(world);
-  await simulate(machine, async () => carryOut(planDown(undefined, await machine.observe(), { services: [], volumes: true, removeOrphans: false }), machine));
+  await simulate(machine, async () =>
+    carryOut(planDown(undefined, await machine.observe(), { services: [], volumes: true, removeOrphans: false }), machine),
+  );
   expect([...world.volumes.keys()]).toEqual([]);
 });
 
@@ -105,7 +124,9 @@ async function up(world: SimulatedWorld, project: Project, options: SimulatedMac
 /** Whether the machine died on the way. */
 async function down(world: SimulatedWorld, options: SimulatedMachineOptions = {}): Promise<boolean> {
   const machine = simulatedMachine(world, options);
-  await simulate(machine, async () => carryOut(planDown(undefined, await machine.observe(), { services: [], volumes: false, removeOrphans: false }), machine));
+  await simulate(machine, async () =>
+    carryOut(planDown(undefined, await machine.observe(), { services: [], volumes: false, removeOrphans: false }), machine),
+  );
   return machine.hasCrashed();
 }
 

@@ -2,7 +2,16 @@ import { describe, expect, test } from 'vitest';
 import type { Observed, ObservedContainer } from '../../../src/model/observed.ts';
 import type { Plan } from '../../../src/plan/step.ts';
 import {
-  planDown, planKill, planPause, planRemove, planRestart, planRun, planStart, planStop, planUnpause, printPlan,
+  planDown,
+  planKill,
+  planPause,
+  planRemove,
+  planRestart,
+  planRun,
+  planStart,
+  planStop,
+  planUnpause,
+  printPlan,
 } from '../../../src/plan/plan.ts';
 import { aContainer, aHealthCheck, aProject, aService, allObserved, dependsOn, nothingObserved } from '../../support/builders.ts';
 
@@ -25,7 +34,9 @@ function text(plan: Plan): string {
 
 describe('down', () => {
   test('stops dependants first and leaves the volumes', () => {
-    expect(text(planDown(shop, running, { services: [], volumes: false, removeOrphans: false, timeoutMs: 1000 }))).toMatchInlineSnapshot(`
+    expect(
+      text(planDown(shop, running, { services: [], volumes: false, removeOrphans: false, timeoutMs: 1000 })),
+    ).toMatchInlineSnapshot(`
       "
       0 ~ stop-container    shop-proxy-1  the project goes down
       1 ~ stop-container    shop-app-1    the project goes down  [after 0]
@@ -44,13 +55,18 @@ describe('down', () => {
       volumes: [...running.volumes, { key: 'x', name: 'x', fingerprint: '', external: true, present: true }],
       networks: running.networks.map((network) => ({ ...network, external: true })),
     };
-    const kinds = planDown(undefined, observed, { services: [], volumes: true, removeOrphans: false }).steps.map(({ step }) => step);
+    const kinds = planDown(undefined, observed, { services: [], volumes: true, removeOrphans: false }).steps.map(
+      ({ step }) => step,
+    );
     expect(kinds.filter(({ do: kind }) => kind === 'remove-volume')).toEqual([{ do: 'remove-volume', name: 'shop_data' }]);
     expect(kinds.some(({ do: kind }) => kind === 'remove-network')).toBe(false);
   });
 
   test('takes one-offs, orphans and inactive profiles along', () => {
-    const strangers = [aContainer(shop, 'db', 1, { oneOff: true, name: 'shop-db-run-1' }), aContainer(shop, 'old', 1, { spec: aService('old') })];
+    const strangers = [
+      aContainer(shop, 'db', 1, { oneOff: true, name: 'shop-db-run-1' }),
+      aContainer(shop, 'old', 1, { spec: aService('old') }),
+    ];
     const plan = planDown(shop, { ...running, containers: strangers }, { services: [], volumes: false, removeOrphans: false });
     const removed = plan.steps.flatMap(({ step }) => (step.do === 'remove-container' ? [step.container.name] : []));
     expect(removed).toEqual(['shop-db-run-1', 'shop-old-1']);
@@ -106,14 +122,20 @@ describe('start, stop and restart', () => {
   });
 
   test('stop takes along who shares the network of a stopped one, and start brings it back', () => {
-    const sharing = aProject([aService('vpn'), aService('client', { networkMode: { kind: 'service', service: 'vpn' }, networks: [] })]);
+    const sharing = aProject([
+      aService('vpn'),
+      aService('client', { networkMode: { kind: 'service', service: 'vpn' }, networks: [] }),
+    ]);
     expect(text(planStop(allObserved(sharing), { services: ['vpn'] }))).toMatchInlineSnapshot(`
       "
       0 ~ stop-container  shop-client-1  stop was asked for
       1 ~ stop-container  shop-vpn-1     stop was asked for  [after 0]
       "
     `);
-    const vpnEnded = allObserved(sharing, [aContainer(sharing, 'vpn', 1, { state: 'exited', exitCode: 1 }), aContainer(sharing, 'client')]);
+    const vpnEnded = allObserved(sharing, [
+      aContainer(sharing, 'vpn', 1, { state: 'exited', exitCode: 1 }),
+      aContainer(sharing, 'client'),
+    ]);
     expect(text(planStart(vpnEnded, { services: ['vpn'], wait: false }))).toMatchInlineSnapshot(`
       "
       0 ~ stop-container   shop-client-1  what it shares a namespace with starts anew
@@ -143,7 +165,9 @@ describe('start, stop and restart', () => {
 
   test('what depends_on says now counts more than what a container was made from', () => {
     const now = aProject([aService('db', { mounts: [data] }), aService('app'), aService('proxy')]);
-    expect(planStart(resting, { services: ['app'], wait: false }, now).steps.map(({ step }) => step.do)).toEqual(['start-container']);
+    expect(planStart(resting, { services: ['app'], wait: false }, now).steps.map(({ step }) => step.do)).toEqual([
+      'start-container',
+    ]);
   });
 
   test('of two containers with one number only one is started', () => {
@@ -152,12 +176,18 @@ describe('start, stop and restart', () => {
   });
 
   test('a finished one-shot is not run again as a dependency, but when it is named', () => {
-    const project = aProject([aService('job'), aService('app', { dependsOn: [dependsOn('job', { condition: 'service_completed_successfully' })] })]);
+    const project = aProject([
+      aService('job'),
+      aService('app', { dependsOn: [dependsOn('job', { condition: 'service_completed_successfully' })] }),
+    ]);
     const observed = allObserved(project, [
-      aContainer(project, 'job', 1, { state: 'exited', exitCode: 0 }), aContainer(project, 'app', 1, { state: 'exited', exitCode: 143 }),
+      aContainer(project, 'job', 1, { state: 'exited', exitCode: 0 }),
+      aContainer(project, 'app', 1, { state: 'exited', exitCode: 143 }),
     ]);
     const started = (services: readonly string[]): readonly string[] =>
-      planStart(observed, { services, wait: false }).steps.flatMap(({ step }) => (step.do === 'start-container' ? [step.container.service] : []));
+      planStart(observed, { services, wait: false }).steps.flatMap(({ step }) =>
+        step.do === 'start-container' ? [step.container.service] : [],
+      );
     expect(started([])).toEqual(['app']);
     expect(started(['job'])).toEqual(['job']);
   });
@@ -170,21 +200,32 @@ describe('start, stop and restart', () => {
 describe('kill, pause and rm', () => {
   test('each touches only what it can', () => {
     const mixed = allObserved(shop, [
-      aContainer(shop, 'db'), aContainer(shop, 'app', 1, { state: 'paused' }), aContainer(shop, 'proxy', 1, { state: 'exited', exitCode: 0 }),
+      aContainer(shop, 'db'),
+      aContainer(shop, 'app', 1, { state: 'paused' }),
+      aContainer(shop, 'proxy', 1, { state: 'exited', exitCode: 0 }),
     ]);
-    const touched = (plan: Plan): readonly string[] => plan.steps.map(({ step }) => `${step.do} ${'container' in step ? step.container.service : ''}`);
+    const touched = (plan: Plan): readonly string[] =>
+      plan.steps.map(({ step }) => `${step.do} ${'container' in step ? step.container.service : ''}`);
     expect(touched(planKill(mixed, { services: [], signal: 'SIGKILL' }))).toEqual(['kill-container app', 'kill-container db']);
     expect(touched(planPause(mixed, { services: [] }))).toEqual(['pause-container db']);
     expect(touched(planUnpause(mixed, { services: [] }))).toEqual(['unpause-container app']);
     expect(touched(planRemove(mixed, { services: [], stop: false, volumes: false }))).toEqual(['remove-container proxy']);
-    expect(touched(planRemove(mixed, { services: ['db'], stop: true, volumes: true }))).toEqual(['stop-container db', 'remove-container db']);
+    expect(touched(planRemove(mixed, { services: ['db'], stop: true, volumes: true }))).toEqual([
+      'stop-container db',
+      'remove-container db',
+    ]);
   });
 });
 
 describe('run', () => {
   test('brings up the dependencies and makes what the command needs', () => {
     const app = shop.services.find((service) => service.name === 'app') ?? aService('app');
-    const { plan, container } = planRun(shop, nothingObserved(shop), { service: 'app', spec: { ...app, command: ['sh'] }, noDeps: false, useAliases: false });
+    const { plan, container } = planRun(shop, nothingObserved(shop), {
+      service: 'app',
+      spec: { ...app, command: ['sh'] },
+      noDeps: false,
+      useAliases: false,
+    });
     expect(text(plan)).toMatchInlineSnapshot(`
       "
       0 + create-volume     shop_data     not there
@@ -194,7 +235,12 @@ describe('run', () => {
       4 ? wait-container    shop-db-1     until healthy: app depends on it  [after 3]
       "
     `);
-    expect(container).toMatchObject({ name: 'shop-app-run-1', number: 1, oneOff: true, service: { command: ['sh'], restart: { kind: 'no' } } });
+    expect(container).toMatchObject({
+      name: 'shop-app-run-1',
+      number: 1,
+      oneOff: true,
+      service: { command: ['sh'], restart: { kind: 'no' } },
+    });
   });
 
   test('leaves dependencies out when told so, and counts on from other one-offs', () => {

@@ -9,17 +9,29 @@ const bind = { type: 'bind', source: '/a', target: '/data', readOnly: false, cre
 const changes: readonly [Partial<Service>, Partial<Service>, readonly string[]][] = [
   [{ image: 'a:1' }, { image: 'a:2' }, ['image changed (a:1 → a:2)']],
   [{}, { user: '1000' }, ['user changed (none → 1000)']],
-  [{ environment: { PORT: '1', KEY: 'secret' } }, { environment: { PORT: '2', NEW: 'x' } }, ['environment.KEY removed', 'environment.NEW added', 'environment.PORT changed']],
+  [
+    { environment: { PORT: '1', KEY: 'secret' } },
+    { environment: { PORT: '2', NEW: 'x' } },
+    ['environment.KEY removed', 'environment.NEW added', 'environment.PORT changed'],
+  ],
   [{ command: ['--password', 'x'] }, { command: ['--password', 'y'] }, ['command changed']],
   [{ ports: [aPort(8080, 80)] }, { ports: [aPort(8081, 80)] }, ['ports changed (8080:80 → 8081:80)']],
   [{ capAdd: ['A', 'B'] }, { capAdd: ['B', 'A'] }, ['cap_add changed its order']],
   [{ restart: { kind: 'no' } }, { restart: { kind: 'on-failure', maxAttempts: 3 } }, ['restart changed (no → on-failure:3)']],
   [{ stopGraceMs: 10_000 }, { stopGraceMs: 1500 }, ['stop_grace_period changed (10s → 1.5s)']],
-  [{ healthcheck: aHealthCheck() }, { healthcheck: aHealthCheck({ intervalMs: 1000, retries: 5 }) }, ['healthcheck.interval changed (30s → 1s)', 'healthcheck.retries changed (3 → 5)']],
+  [
+    { healthcheck: aHealthCheck() },
+    { healthcheck: aHealthCheck({ intervalMs: 1000, retries: 5 }) },
+    ['healthcheck.interval changed (30s → 1s)', 'healthcheck.retries changed (3 → 5)'],
+  ],
   [{}, { healthcheck: aHealthCheck() }, ['healthcheck added']],
   [{ resources: { cpus: 1 } }, { resources: { memoryBytes: 1 } }, ['resources.cpus removed', 'resources.memoryBytes added']],
   [{ networks: [onNetwork('a')] }, { networks: [onNetwork('b')] }, ['networks.a removed', 'networks.b added']],
-  [{ networkMode: { kind: 'bridge' } }, { networkMode: { kind: 'service', service: 'x' } }, ['network_mode changed (bridge → service:x)']],
+  [
+    { networkMode: { kind: 'bridge' } },
+    { networkMode: { kind: 'service', service: 'x' } },
+    ['network_mode changed (bridge → service:x)'],
+  ],
   [{ mounts: [bind] }, { mounts: [{ ...bind, readOnly: true }] }, ['volumes changed (/a:/data → /a:/data:ro)']],
   [{ secrets: [{ source: 's', target: '/s' }] }, { secrets: [] }, ['secrets changed']],
 ];
@@ -30,7 +42,13 @@ describe('what changed is told in the words of the compose file', () => {
   });
 
   test('but not what needs no new container', () => {
-    const after = aService('a', { replicas: 3, dependsOn: [dependsOn('b')], profiles: ['x'], pullPolicy: 'always', attach: false });
+    const after = aService('a', {
+      replicas: 3,
+      dependsOn: [dependsOn('b')],
+      profiles: ['x'],
+      pullPolicy: 'always',
+      attach: false,
+    });
     expect(serviceDifferences(aService('a'), after)).toEqual([]);
   });
 

@@ -4,7 +4,18 @@ import type { Project, Service } from '../../../src/model/project.ts';
 import type { PlanOptions } from '../../../src/plan/options.ts';
 import { planUp, printPlan } from '../../../src/plan/plan.ts';
 import {
-  aContainer, aHealthCheck, aNetwork, aPort, aProject, aService, aVolume, allObserved, dependsOn, nothingObserved, onNetwork, upOptions,
+  aContainer,
+  aHealthCheck,
+  aNetwork,
+  aPort,
+  aProject,
+  aService,
+  aVolume,
+  allObserved,
+  dependsOn,
+  nothingObserved,
+  onNetwork,
+  upOptions,
 } from '../../support/builders.ts';
 
 function upText(project: Project, observed: Observed, options: Partial<PlanOptions> = {}): string {
@@ -13,15 +24,23 @@ function upText(project: Project, observed: Observed, options: Partial<PlanOptio
 
 /** The same project with one service changed. */
 function withService(project: Project, name: string, change: Partial<Service>): Project {
-  return { ...project, services: project.services.map((service) => (service.name === name ? { ...service, ...change } : service)) };
+  return {
+    ...project,
+    services: project.services.map((service) => (service.name === name ? { ...service, ...change } : service)),
+  };
 }
 
 const store = aService('store', {
-  healthcheck: aHealthCheck(), mounts: [{ type: 'volume', source: 'data', target: '/data', readOnly: false, noCopy: false }],
+  healthcheck: aHealthCheck(),
+  mounts: [{ type: 'volume', source: 'data', target: '/data', readOnly: false, noCopy: false }],
 });
 const migrate = aService('migrate', { dependsOn: [dependsOn('store', { condition: 'service_healthy' })] });
 const api = aService('api', {
-  replicas: 2, dependsOn: [dependsOn('store', { condition: 'service_healthy' }), dependsOn('migrate', { condition: 'service_completed_successfully' })],
+  replicas: 2,
+  dependsOn: [
+    dependsOn('store', { condition: 'service_healthy' }),
+    dependsOn('migrate', { condition: 'service_completed_successfully' }),
+  ],
 });
 const web = aService('web', { networks: [onNetwork('front')], ports: [aPort(8080, 80)], dependsOn: [dependsOn('api')] });
 const shop = aProject([store, migrate, api, web]);
@@ -30,7 +49,10 @@ const shop = aProject([store, migrate, api, web]);
 function runningShop(project: Project = shop): Observed {
   const done: Partial<ObservedContainer> = { state: 'exited', exitCode: 0 };
   return allObserved(project, [
-    aContainer(project, 'store'), aContainer(project, 'migrate', 1, done), aContainer(project, 'api', 1), aContainer(project, 'api', 2),
+    aContainer(project, 'store'),
+    aContainer(project, 'migrate', 1, done),
+    aContainer(project, 'api', 1),
+    aContainer(project, 'api', 2),
     aContainer(project, 'web'),
   ]);
 }
@@ -256,7 +278,10 @@ describe('networks and volumes', () => {
 
   test('a changed network takes services along that were not named', () => {
     const steps = planUp(changedNetwork, allObserved(pair), upOptions({ services: ['db'] })).steps;
-    expect(steps.filter(({ step }) => step.do === 'create-container').map(({ step }) => 'name' in step && step.name)).toEqual(['shop-db-1', 'shop-app-1']);
+    expect(steps.filter(({ step }) => step.do === 'create-container').map(({ step }) => 'name' in step && step.name)).toEqual([
+      'shop-db-1',
+      'shop-app-1',
+    ]);
   });
 
   test('a renamed network replaces the old one', () => {
@@ -280,7 +305,9 @@ describe('networks and volumes', () => {
   test('a changed network that a stranger still uses is a conflict', () => {
     const orphan = aContainer(pair, 'gone', 1, { spec: aService('gone') });
     const observed = { ...allObserved(pair), containers: [...allObserved(pair).containers, orphan] };
-    expect(() => planUp(changedNetwork, observed, upOptions())).toThrow(/network shop_default has changed .* shop-gone-1 is still using it/);
+    expect(() => planUp(changedNetwork, observed, upOptions())).toThrow(
+      /network shop_default has changed .* shop-gone-1 is still using it/,
+    );
     expect(() => planUp(changedNetwork, observed, upOptions({ removeOrphans: true }))).not.toThrow();
   });
 
@@ -300,7 +327,8 @@ describe('networks and volumes', () => {
   test('after a reboot the bridge comes back before the containers start', () => {
     const all = allObserved(pair);
     const observed: Observed = {
-      ...all, networks: all.networks.map((network) => ({ ...network, present: false })),
+      ...all,
+      networks: all.networks.map((network) => ({ ...network, present: false })),
       containers: all.containers.map((container) => ({ ...container, state: 'exited', exitCode: 137 })),
     };
     expect(upText(pair, observed)).toMatchInlineSnapshot(`
@@ -330,8 +358,14 @@ describe('networks and volumes', () => {
   });
 
   test('networks and volumes nobody uses are not made', () => {
-    const project = aProject([aService('a', { networks: [] })], { networks: [aNetwork('shop', 'x')], volumes: [aVolume('shop', 'y')] });
-    expect(planUp(project, nothingObserved(project), upOptions()).steps.map(({ step }) => step.do)).toEqual(['create-container', 'start-container']);
+    const project = aProject([aService('a', { networks: [] })], {
+      networks: [aNetwork('shop', 'x')],
+      volumes: [aVolume('shop', 'y')],
+    });
+    expect(planUp(project, nothingObserved(project), upOptions()).steps.map(({ step }) => step.do)).toEqual([
+      'create-container',
+      'start-container',
+    ]);
   });
 });
 
@@ -340,7 +374,11 @@ describe('half-done states', () => {
   const changed = withService(single, 'a', { image: 'rootfs:/b' });
   const states: readonly [string, Partial<ObservedContainer>, string][] = [
     ['a container that was never started is started', { state: 'created' }, '~ start-container  shop-a-1  never started'],
-    ['a container that ended is started', { state: 'exited', exitCode: 3 }, '~ start-container  shop-a-1  not running (exited 3)'],
+    [
+      'a container that ended is started',
+      { state: 'exited', exitCode: 3 },
+      '~ start-container  shop-a-1  not running (exited 3)',
+    ],
     ['a paused container goes on', { state: 'paused' }, '~ unpause-container  shop-a-1  paused'],
     ['a container that its shim will restart is left alone', { state: 'restarting', exitCode: 1 }, 'nothing to do'],
   ];
@@ -365,7 +403,9 @@ describe('half-done states', () => {
     const old = aContainer(single, 'a');
     const fresh = aContainer(single, 'a', 1, { state: 'created' });
     const { steps } = planUp(single, allObserved(single, [old, fresh]), upOptions());
-    expect(steps.map(({ step }) => ('container' in step ? [step.do, step.container.id] : []))).toEqual([['remove-container', fresh.id]]);
+    expect(steps.map(({ step }) => ('container' in step ? [step.do, step.container.id] : []))).toEqual([
+      ['remove-container', fresh.id],
+    ]);
   });
 
   test('a one-shot that is done is not run again unless it is named, or has failed', () => {
@@ -376,7 +416,9 @@ describe('half-done states', () => {
       "
     `);
     const failed = runningShop();
-    const containers = failed.containers.map((container) => (container.service === 'migrate' ? { ...container, exitCode: 1 } : container));
+    const containers = failed.containers.map((container) =>
+      container.service === 'migrate' ? { ...container, exitCode: 1 } : container,
+    );
     expect(upText(shop, { ...failed, containers })).toMatchInlineSnapshot(`
       "
       0 ~ start-container  shop-migrate-1  not running (exited 1)
@@ -429,9 +471,24 @@ describe('what cannot be planned', () => {
   test.each<[string, Project, Partial<PlanOptions>, string]>([
     ['an unknown service', pair, { services: ['nope'] }, 'no such service: nope'],
     ['an unknown service to scale', pair, { scale: { nope: 2 } }, 'no such service: nope'],
-    ['a service of an inactive profile', { ...pair, inactiveServices: ['debug'] }, { services: ['debug'] }, 'service "debug" belongs to a profile'],
-    ['a container_name for two', aProject([aService('a', { containerName: 'x' })]), { scale: { a: 2 } }, 'can have only one container'],
-    ['a cycle', aProject([aService('a', { dependsOn: [dependsOn('b')] }), aService('b', { dependsOn: [dependsOn('a')] })]), {}, 'cycle: a -> b -> a'],
+    [
+      'a service of an inactive profile',
+      { ...pair, inactiveServices: ['debug'] },
+      { services: ['debug'] },
+      'service "debug" belongs to a profile',
+    ],
+    [
+      'a container_name for two',
+      aProject([aService('a', { containerName: 'x' })]),
+      { scale: { a: 2 } },
+      'can have only one container',
+    ],
+    [
+      'a cycle',
+      aProject([aService('a', { dependsOn: [dependsOn('b')] }), aService('b', { dependsOn: [dependsOn('a')] })]),
+      {},
+      'cycle: a -> b -> a',
+    ],
     ['a service that waits for itself', aProject([aService('a', { dependsOn: [dependsOn('a')] })]), {}, 'cycle: a -> a'],
   ])('%s', (_title, project, options, message) => {
     expect(() => planUp(project, nothingObserved(project), upOptions(options))).toThrow(message);

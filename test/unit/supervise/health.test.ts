@@ -32,8 +32,11 @@ test('the first probes come soon and then ever later, up to the interval', () =>
 test('the first success makes it healthy at once, from then on it is probed at the interval', () => {
   const looks = live(aHealthCheck({ intervalMs: 30_000 }), 90_000, (atMs) => atMs >= 300);
   expect(looks).toEqual([
-    { atMs: 50, status: 'starting' }, { atMs: 150, status: 'starting' }, { atMs: 350, status: 'healthy' },
-    { atMs: 30_350, status: 'healthy' }, { atMs: 60_350, status: 'healthy' },
+    { atMs: 50, status: 'starting' },
+    { atMs: 150, status: 'starting' },
+    { atMs: 350, status: 'healthy' },
+    { atMs: 30_350, status: 'healthy' },
+    { atMs: 60_350, status: 'healthy' },
   ]);
 });
 
@@ -42,7 +45,12 @@ test.each([
   ['with one retry after one interval', aHealthCheck({ intervalMs: 10_000, retries: 1 }), 10_000],
   ['with a start period that much later', aHealthCheck({ intervalMs: 10_000, retries: 3, startPeriodMs: 60_000 }), 80_000],
 ])('one that never answers is unhealthy %s', (_title, check, atMs) => {
-  expect(firstTime(live(check, 200_000, () => false), 'unhealthy')).toBe(atMs);
+  expect(
+    firstTime(
+      live(check, 200_000, () => false),
+      'unhealthy',
+    ),
+  ).toBe(atMs);
 });
 
 test('in the start period it is probed at start_interval at the latest', () => {
@@ -57,7 +65,15 @@ test('a healthy one takes `retries` failures in a row, and one success to come b
   const answers = [true, false, true, false, false, false, true];
   let answer = 0;
   const looks = live(check, 6500, () => answers[answer++] as boolean);
-  expect(looks.map(({ status }) => status)).toEqual(['healthy', 'healthy', 'healthy', 'healthy', 'unhealthy', 'unhealthy', 'healthy']);
+  expect(looks.map(({ status }) => status)).toEqual([
+    'healthy',
+    'healthy',
+    'healthy',
+    'healthy',
+    'unhealthy',
+    'unhealthy',
+    'healthy',
+  ]);
 });
 
 test('one that a new supervisor finds keeps its status and is looked at soon', () => {
@@ -69,8 +85,12 @@ test('one that a new supervisor finds keeps its status and is looked at soon', (
 });
 
 const anyCheck = fc.record({
-  intervalMs: fc.integer({ min: 1, max: 60_000 }), timeoutMs: fc.constant(1000), retries: fc.integer({ min: 1, max: 5 }),
-  startPeriodMs: fc.nat(60_000), startIntervalMs: fc.nat(10_000), test: fc.constant(['CMD', 'x']),
+  intervalMs: fc.integer({ min: 1, max: 60_000 }),
+  timeoutMs: fc.constant(1000),
+  retries: fc.integer({ min: 1, max: 5 }),
+  startPeriodMs: fc.nat(60_000),
+  startIntervalMs: fc.nat(10_000),
+  test: fc.constant(['CMD', 'x']),
 });
 
 test('probes never overlap, never stand still, and never come later than the interval', () => {
@@ -93,9 +113,13 @@ test('early looks never make it unhealthy sooner than docker would', () => {
   fc.assert(
     fc.property(anyCheck, fc.nat(200_000), (check, healthyFromMs) => {
       const soonest = Math.max(check.startPeriodMs, check.intervalMs) + (check.retries - 1) * check.intervalMs;
-      const unhealthyAt = firstTime(live({ ...check, intervalMs: Math.max(100, check.intervalMs) }, 100_000, (atMs) => atMs >= healthyFromMs), 'unhealthy');
+      const unhealthyAt = firstTime(
+        live({ ...check, intervalMs: Math.max(100, check.intervalMs) }, 100_000, (atMs) => atMs >= healthyFromMs),
+        'unhealthy',
+      );
       if (unhealthyAt !== undefined && check.startPeriodMs === 0) expect(unhealthyAt).toBeGreaterThanOrEqual(soonest);
-      if (unhealthyAt !== undefined) expect(unhealthyAt).toBeGreaterThanOrEqual(check.startPeriodMs + (check.retries - 1) * check.intervalMs);
+      if (unhealthyAt !== undefined)
+        expect(unhealthyAt).toBeGreaterThanOrEqual(check.startPeriodMs + (check.retries - 1) * check.intervalMs);
     }),
     { numRuns: 50 },
   );
