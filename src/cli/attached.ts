@@ -11,7 +11,7 @@ import { type Invocation, progressOf, rememberErrors } from './invocation.ts';
 import { followLogs, type LogFollower } from './log-follower.ts';
 import { logFormatter } from './output/log-lines.ts';
 import { plainTeller } from './output/progress.ts';
-import { type LoadedProject, openSupervisor, shortName } from './project.ts';
+import { type LoadedProject, openSupervisor, paceOf, shortName } from './project.ts';
 import { callAll } from './surroundings.ts';
 
 /** Output that comes while live progress is on the screen waits this long at most, in milliseconds. */
@@ -195,16 +195,15 @@ function createSession(invocation: Invocation, { project, secrets }: LoadedProje
     });
     await Promise.race([client.call('stop', { services: names }, tell), forced]).finally(() => client.close());
   };
-  const start = async (options: UpOptions): Promise<'failed' | 'up' | 'interrupted'> => {
+  const start = async (options: UpOptions): Promise<'up' | 'interrupted'> => {
     const client = await openSupervisor(invocation, project.name);
     try {
-      const call = client.call('up', { project, secrets, options }, screen.tell);
+      const call = client.call('up', { project, secrets, options, ...paceOf(invocation) }, screen.tell);
       const result = await Promise.race([call, interrupts.first.then(() => undefined)]);
       // Closing the connection aborts what the supervisor is doing for it.
       call.catch(() => undefined);
       if (result?.plan.steps.length === 0) tellUnchanged(invocation, project.name);
-      if (!result) return 'interrupted';
-      return result.failed ? 'failed' : 'up';
+      return result ? 'up' : 'interrupted';
     } finally {
       client.close();
     }
@@ -214,7 +213,6 @@ function createSession(invocation: Invocation, { project, secrets }: LoadedProje
       await observe();
       const outcome = await start(options);
       await screen.release();
-      if (outcome === 'failed') return 1;
       if (outcome === 'up') screen.say(`Attaching to ${names.filter(rules.isAttached).join(', ')}`);
       isUp = true;
       if (observer)

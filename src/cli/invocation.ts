@@ -97,9 +97,9 @@ export function warn(invocation: Invocation, message: string): void {
   else around.stderr.write(warningLine(message, paintErr));
 }
 
-/** For flags that docker compose has and that mean nothing here yet. */
-export function noteWithoutMeaning(invocation: Invocation, flags: readonly string[]): void {
-  for (const flag of flags) warn(invocation, `${flag} has no effect: images are neither pulled nor built yet`);
+/** For flags that docker compose has and that mean nothing here yet: accepted, and never silently. */
+export function noteWithoutMeaning(invocation: Invocation, flags: readonly string[], why = 'images are neither pulled nor built yet'): void {
+  for (const flag of flags) warn(invocation, `${flag} has no effect: ${why}`);
 }
 
 export function tellFinding({ around, paintErr }: Invocation, finding: Finding): void {

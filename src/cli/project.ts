@@ -189,6 +189,11 @@ export function timeoutField(seconds: number | undefined): { timeoutMs?: number 
 }
 
 /** Refuses `--dry-run` where nothing could be shown, rather than doing the thing. @throws USAGE */
+/** `--parallel`; without it the plan alone sets the pace. */
+export function paceOf({ globals }: Invocation): { readonly parallel?: number } {
+  return globals.parallel > 0 ? { parallel: globals.parallel } : {};
+}
+
 export function refuseDryRun({ globals }: Invocation, command: string): void {
   if (!globals.dryRun) return;
   throw new TscomposeError('USAGE', `${command} cannot be run dry`, {

@@ -1,7 +1,7 @@
 /** argv → exit status. */
 import { parseArguments } from './args.ts';
 import type { Doors } from './doors.ts';
-import { newInvocation, tellError } from './invocation.ts';
+import { type Invocation, newInvocation, noteWithoutMeaning, tellError } from './invocation.ts';
 import { processSurroundings, type Surroundings } from './surroundings.ts';
 
 /** For this process. */
@@ -17,9 +17,16 @@ export async function main(argv: readonly string[], around: Surroundings, doors:
   if (wish.kind === 'done') return wish.exitCode;
   const invocation = newInvocation(wish.globals, around, doors);
   try {
+    noteGlobalFlags(invocation);
     const run = await wish.spec.load();
     return await run(invocation, wish.operands, wish.flags);
   } catch (error) {
     return tellError(invocation, error);
   }
+}
+
+function noteGlobalFlags(invocation: Invocation): void {
+  const { allResources, compatibility } = invocation.globals;
+  if (allResources) noteWithoutMeaning(invocation, ['--all-resources'], 'only resources that a service uses are made');
+  if (compatibility) noteWithoutMeaning(invocation, ['--compatibility'], 'names are joined with dashes');
 }

@@ -1,5 +1,24 @@
 import { service } from './service-attributes.ts';
-import { anything, boolean, either, type Field, type Fields, field, integer, keyValues, later, listOf, mapOf, object, oneOrList, required, type Shape, text, textual, then } from './shapes.ts';
+import {
+  anything,
+  boolean,
+  either,
+  type Field,
+  type Fields,
+  field,
+  integer,
+  keyValues,
+  later,
+  listOf,
+  mapOf,
+  object,
+  oneOrList,
+  required,
+  type Shape,
+  text,
+  textual,
+  andThen,
+} from './shapes.ts';
 import { external, liftExternalName } from './short-forms.ts';
 import { mappingOf } from './source.ts';
 
@@ -7,7 +26,7 @@ import { mappingOf } from './source.ts';
 
 const resourceNames = { key: /^[a-zA-Z0-9._-]+$/, keyHint: 'names have letters, digits and . _ -' };
 
-const network: Shape = then(
+const network: Shape = andThen(
   object({
     name: field(text, 'Its name outside the file; default: PROJECT_KEY'),
     driver: field(text, 'bridge, or host and none for the ones that are always there'),
@@ -40,7 +59,7 @@ const network: Shape = then(
   liftExternalName,
 );
 
-const volumeResource: Shape = then(
+const volumeResource: Shape = andThen(
   object({
     name: field(text, 'Its name outside the file; default: PROJECT_KEY'),
     driver: field(text, 'local'),
@@ -60,10 +79,14 @@ const fileResourceFields: Fields = {
   template_driver: later(text, 'How to expand its content'),
 };
 
-const config: Shape = then(object({ ...fileResourceFields, content: field(text, 'The content itself') }), liftExternalName);
+const config: Shape = andThen(object({ ...fileResourceFields, content: field(text, 'The content itself') }), liftExternalName);
 
-const secret: Shape = then(
-  object({ ...fileResourceFields, driver: later(text, 'Who keeps it'), driver_opts: later(mapOf(textual), "The driver's options") }),
+const secret: Shape = andThen(
+  object({
+    ...fileResourceFields,
+    driver: later(text, 'Who keeps it'),
+    driver_opts: later(mapOf(textual), "The driver's options"),
+  }),
   liftExternalName,
 );
 
@@ -76,7 +99,7 @@ const model: Shape = object({
 
 const includeEntry: Shape = either(
   {
-    scalar: then(text, (node) => mappingOf({ path: { kind: 'list', items: [node], at: node.at } }, node.at)),
+    scalar: andThen(text, (node) => mappingOf({ path: { kind: 'list', items: [node], at: node.at } }, node.at)),
     map: object({
       path: required(oneOrList(text), 'the file, or several that are merged'),
       project_directory: field(text, 'The folder its relative paths start from'),
@@ -93,7 +116,10 @@ export const topLevelFields: Fields = {
   include: field(listOf(includeEntry), 'Other compose files that belong to the project'),
   services: field(mapOf(service, { ...resourceNames, nullable: true, noun: 'a service' }), 'What runs'),
   networks: field(mapOf(network, { ...resourceNames, nullable: true, noun: 'a network' }), 'Networks between the services'),
-  volumes: field(mapOf(volumeResource, { ...resourceNames, nullable: true, noun: 'a volume' }), 'Storage that outlives containers'),
+  volumes: field(
+    mapOf(volumeResource, { ...resourceNames, nullable: true, noun: 'a volume' }),
+    'Storage that outlives containers',
+  ),
   configs: field(mapOf(config, { ...resourceNames, nullable: true, noun: 'a config' }), 'Files for services'),
   secrets: field(mapOf(secret, { ...resourceNames, nullable: true, noun: 'a secret' }), 'Secret files for services'),
   models: later(mapOf(model, { ...resourceNames, noun: 'a model' }), 'AI models'),
@@ -103,5 +129,10 @@ export const composeFile: Shape = object(topLevelFields);
 
 /** The same for a file one service of which is extended: only its `services` matter, and those stay unread. */
 export const extendedFile: Shape = object(
-  Object.fromEntries(Object.entries(topLevelFields).map(([name, definition]): [string, Field] => [name, { shape: anything, description: definition.description }])),
+  Object.fromEntries(
+    Object.entries(topLevelFields).map(([name, definition]): [string, Field] => [
+      name,
+      { shape: anything, description: definition.description },
+    ]),
+  ),
 );

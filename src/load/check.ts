@@ -1,6 +1,7 @@
 import { parseBytes } from '../model/units.ts';
 import { type Diagnostics, nearest } from './diagnostics.ts';
-import { isAddress, rangeOf } from './short-forms.ts';
+import { checkCycles, checkResources } from './check-project.ts';
+import { isAddress } from './short-forms.ts';
 import { childOf, entriesOf, isNull, itemsOf, type MapNode, type Mark, type Node, textOf } from './source.ts';
 
 /** What each attribute alone cannot show: references, contradictions, cycles (compose-go's consistency checks, and some of ours). */
@@ -20,7 +21,7 @@ export function checkModel(checked: Checked, diagnostics: Diagnostics): void {
     for (const check of serviceChecks) check(context);
   }
   checkCycles(checked.services, diagnostics);
-  for (const kind of ['networks', 'volumes', 'configs', 'secrets'] as const) checkResources(checked.model, kind, diagnostics);
+  checkResources(checked.model, diagnostics);
 }
 
 interface ServiceContext extends Checked {
@@ -51,9 +52,22 @@ function checkImage({ service, name, keyAt, diagnostics }: ServiceContext): void
   const has = (key: string) => childOf(service, key) !== undefined && !isNull(childOf(service, key));
   if (has('image') && textOf(childOf(service, 'image')) !== '') return;
   const build = childOf(service, 'build');
-  if (build && !isNull(build)) diagnostics.error('UNSUPPORTED_ATTRIBUTE', `the service "${name}" has only "build", which is not supported yet`, build.at, 'name an "image" as well');
-  else if (has('provider')) diagnostics.error('UNSUPPORTED_ATTRIBUTE', `the service "${name}" has a provider, which is not supported yet`, keyAt);
-  else diagnostics.error('FILE_INVALID', `the service "${name}" has neither "image" nor "build"`, keyAt, 'add "image:", e.g. "image: nginx" or "image: host:/usr"');
+  if (build && !isNull(build))
+    diagnostics.error(
+      'UNSUPPORTED_ATTRIBUTE',
+      `the service "${name}" has only "build", which is not supported yet`,
+      build.at,
+      'name an "image" as well',
+    );
+  else if (has('provider'))
+    diagnostics.error('UNSUPPORTED_ATTRIBUTE', `the service "${name}" has a provider, which is not supported yet`, keyAt);
+  else
+    diagnostics.error(
+      'FILE_INVALID',
+      `the service "${name}" has neither "image" nor "build"`,
+      keyAt,
+      'add "image:", e.g. "image: nginx" or "image: host:/usr"',
+    );
 }
 
 function checkDependencies(context: ServiceContext): void {
@@ -61,13 +75,23 @@ function checkDependencies(context: ServiceContext): void {
   for (const [target, { value, keyAt }] of entriesOf(childOf(service, 'depends_on'))) {
     if (services.entries.has(target)) {
       if (textOf(childOf(value, 'condition')) === 'service_healthy' && hasNoHealthCheck(services, target)) {
-        diagnostics.error('REFERENCE_UNDEFINED', `the service "${name}" waits for "${target}" to be healthy, but "${target}" has its health check switched off`, keyAt, 'give it a health check, or wait for "service_started"');
+        diagnostics.error(
+          'REFERENCE_UNDEFINED',
+          `the service "${name}" waits for "${target}" to be healthy, but "${target}" has its health check switched off`,
+          keyAt,
+          'give it a health check, or wait for "service_started"',
+        );
       }
       continue;
     }
     if (textOf(childOf(value, 'required')) === 'false') continue;
     if (inactive.includes(target)) {
-      diagnostics.error('REFERENCE_UNDEFINED', `the service "${name}" depends on "${target}", which no active profile includes`, keyAt, `activate its profile with --profile, or write "required: false"`);
+      diagnostics.error(
+        'REFERENCE_UNDEFINED',
+        `the service "${name}" depends on "${target}", which no active profile includes`,
+        keyAt,
+        `activate its profile with --profile, or write "required: false"`,
+      );
     } else {
       undefinedReference(context, { noun: 'service', target, at: keyAt, known: services.entries.keys() });
     }
@@ -79,10 +103,18 @@ function hasNoHealthCheck(services: MapNode, target: string): boolean {
   return textOf(childOf(check, 'disable')) === 'true' || textOf(itemsOf(childOf(check, 'test'))[0]) === 'NONE';
 }
 
-function undefinedReference({ name, diagnostics }: ServiceContext, wanted: { noun: string; target: string; at: Mark; known: Iterable<string> }): void {
+function undefinedReference(
+  { name, diagnostics }: ServiceContext,
+  wanted: { noun: string; target: string; at: Mark; known: Iterable<string> },
+): void {
   const near = nearest(wanted.target, wanted.known);
   const hint = near === undefined ? `define it under "${wanted.noun}s:"` : `did you mean "${near}"?`;
-  diagnostics.error('REFERENCE_UNDEFINED', `the service "${name}" refers to the ${wanted.noun} "${wanted.target}", which is not defined`, wanted.at, hint);
+  diagnostics.error(
+    'REFERENCE_UNDEFINED',
+    `the service "${name}" refers to the ${wanted.noun} "${wanted.target}", which is not defined`,
+    wanted.at,
+    hint,
+  );
 }
 
 function keysOf(model: MapNode, kind: string): Set<string> {
@@ -106,8 +138,20 @@ function checkNetworkMode({ service, name, diagnostics }: ServiceContext): void 
   }
   const text = textOf(mode) ?? '';
   if (/^(none|host|bridge|service:.+)$/.test(text)) return;
-  if (/^container:/.test(text)) diagnostics.error('UNSUPPORTED_ATTRIBUTE', `"network_mode: ${text}" is not supported yet`, mode.at, 'share the network of a service of this file: "service:NAME"');
-  else diagnostics.error('VALUE_INVALID', `"${text}" is no network mode`, mode.at, 'write none, host, bridge or service:NAME; a network of the file goes under "networks:"');
+  if (/^container:/.test(text))
+    diagnostics.error(
+      'UNSUPPORTED_ATTRIBUTE',
+      `"network_mode: ${text}" is not supported yet`,
+      mode.at,
+      'share the network of a service of this file: "service:NAME"',
+    );
+  else
+    diagnostics.error(
+      'VALUE_INVALID',
+      `"${text}" is no network mode`,
+      mode.at,
+      'write none, host, bridge or service:NAME; a network of the file goes under "networks:"',
+    );
 }
 
 function checkSharedNamespaces(context: ServiceContext): void {
@@ -116,8 +160,15 @@ function checkSharedNamespaces(context: ServiceContext): void {
     const text = textOf(node) ?? '';
     const target = /^service:(.*)$/.exec(text)?.[1];
     if (!node) continue;
-    if (target !== undefined && !context.services.entries.has(target)) undefinedReference(context, { noun: 'service', target, at: node.at, known: context.services.entries.keys() });
-    if (key !== 'network_mode' && text.startsWith('container:')) context.diagnostics.error('UNSUPPORTED_ATTRIBUTE', `"${key}: ${text}" is not supported yet`, node.at, 'share with a service of this file: "service:NAME"');
+    if (target !== undefined && !context.services.entries.has(target))
+      undefinedReference(context, { noun: 'service', target, at: node.at, known: context.services.entries.keys() });
+    if (key !== 'network_mode' && text.startsWith('container:'))
+      context.diagnostics.error(
+        'UNSUPPORTED_ATTRIBUTE',
+        `"${key}: ${text}" is not supported yet`,
+        node.at,
+        'share with a service of this file: "service:NAME"',
+      );
   }
 }
 
@@ -131,8 +182,10 @@ function checkMounts(context: ServiceContext): void {
   }
   for (const node of itemsOf(childOf(service, 'tmpfs'))) {
     const target = trimmedPath((textOf(node) ?? '').split(':')[0] ?? '');
-    if (!target.startsWith('/')) diagnostics.error('VALUE_INVALID', `the tmpfs of the service "${name}" needs an absolute path, not "${target}"`, node.at);
-    if (targets.has(target)) diagnostics.error('CONFLICT', `the service "${name}" mounts two things at ${target}`, node.at, 'keep one of them');
+    if (!target.startsWith('/'))
+      diagnostics.error('VALUE_INVALID', `the tmpfs of the service "${name}" needs an absolute path, not "${target}"`, node.at);
+    if (targets.has(target))
+      diagnostics.error('CONFLICT', `the service "${name}" mounts two things at ${target}`, node.at, 'keep one of them');
   }
 }
 
@@ -145,12 +198,36 @@ function checkMount(context: ServiceContext, mount: Node, volumes: ReadonlySet<s
   const [type, source, target] = ['type', 'source', 'target'].map((key) => childOf(mount, key));
   const kind = textOf(type) ?? '';
   const sourceText = textOf(source) ?? '';
-  if (['image', 'npipe', 'cluster'].includes(kind)) diagnostics.error('UNSUPPORTED_ATTRIBUTE', `a mount of type "${kind}" is not supported yet`, type?.at ?? mount.at, 'use bind, volume or tmpfs');
-  if (kind === 'bind' && sourceText === '') diagnostics.error('FILE_INVALID', `a bind mount of the service "${name}" has no source`, source?.at ?? mount.at, 'add "source:", the path on the host');
-  if (kind === 'volume' && sourceText !== '' && !volumes.has(sourceText)) undefinedReference(context, { noun: 'volume', target: sourceText, at: source?.at ?? mount.at, known: volumes });
-  if (kind === 'tmpfs' && sourceText !== '') diagnostics.error('CONFLICT', `a tmpfs mount of the service "${name}" has a source`, source?.at ?? mount.at, 'remove "source"');
+  if (['image', 'npipe', 'cluster'].includes(kind))
+    diagnostics.error(
+      'UNSUPPORTED_ATTRIBUTE',
+      `a mount of type "${kind}" is not supported yet`,
+      type?.at ?? mount.at,
+      'use bind, volume or tmpfs',
+    );
+  if (kind === 'bind' && sourceText === '')
+    diagnostics.error(
+      'FILE_INVALID',
+      `a bind mount of the service "${name}" has no source`,
+      source?.at ?? mount.at,
+      'add "source:", the path on the host',
+    );
+  if (kind === 'volume' && sourceText !== '' && !volumes.has(sourceText))
+    undefinedReference(context, { noun: 'volume', target: sourceText, at: source?.at ?? mount.at, known: volumes });
+  if (kind === 'tmpfs' && sourceText !== '')
+    diagnostics.error(
+      'CONFLICT',
+      `a tmpfs mount of the service "${name}" has a source`,
+      source?.at ?? mount.at,
+      'remove "source"',
+    );
   const place = textOf(target) ?? '';
-  if (!place.startsWith('/')) diagnostics.error('VALUE_INVALID', `a mount of the service "${name}" needs an absolute path in the container, not "${place}"`, target?.at ?? mount.at);
+  if (!place.startsWith('/'))
+    diagnostics.error(
+      'VALUE_INVALID',
+      `a mount of the service "${name}" needs an absolute path in the container, not "${place}"`,
+      target?.at ?? mount.at,
+    );
 }
 
 function checkGrants(context: ServiceContext): void {
@@ -170,12 +247,22 @@ function checkHealth({ service, name, diagnostics }: ServiceContext): void {
   const [first, ...rest] = itemsOf(test);
   const word = textOf(first);
   if (test && first && !['CMD', 'CMD-SHELL', 'NONE'].includes(word ?? '')) {
-    diagnostics.error('VALUE_INVALID', `the health check of "${name}" must begin with CMD, CMD-SHELL or NONE, not "${word}"`, first.at, `write ["CMD", "${word}", …], or the whole command as one text`);
+    diagnostics.error(
+      'VALUE_INVALID',
+      `the health check of "${name}" must begin with CMD, CMD-SHELL or NONE, not "${word}"`,
+      first.at,
+      `write ["CMD", "${word}", …], or the whole command as one text`,
+    );
   } else if (first && word !== 'NONE' && rest.length === 0) {
     diagnostics.error('VALUE_INVALID', `the health check of "${name}" has no command after ${word}`, first.at);
   }
   if (check && !isNull(check) && !first && textOf(childOf(check, 'disable')) !== 'true') {
-    diagnostics.warning('UNSUPPORTED_ATTRIBUTE', `the health check of "${name}" has no "test", and taking it from the image is not supported yet`, check.at, 'add "test:"');
+    diagnostics.warning(
+      'UNSUPPORTED_ATTRIBUTE',
+      `the health check of "${name}" has no "test", and taking it from the image is not supported yet`,
+      check.at,
+      'add "test:"',
+    );
   }
 }
 
@@ -183,12 +270,22 @@ function checkReplicas({ service, name, diagnostics }: ServiceContext): void {
   const scale = childOf(service, 'scale');
   const replicas = childOf(service, 'deploy', 'replicas');
   if (scale && replicas && textOf(scale) !== textOf(replicas)) {
-    diagnostics.error('CONFLICT', `the service "${name}" has "scale: ${textOf(scale)}" and "deploy.replicas: ${textOf(replicas)}"`, scale.at, 'keep one of the two');
+    diagnostics.error(
+      'CONFLICT',
+      `the service "${name}" has "scale: ${textOf(scale)}" and "deploy.replicas: ${textOf(replicas)}"`,
+      scale.at,
+      'keep one of the two',
+    );
   }
   const count = Number(textOf(scale ?? replicas) ?? 1);
   const fixed = childOf(service, 'container_name');
   if (count > 1 && fixed && !isNull(fixed)) {
-    diagnostics.error('CONFLICT', `the service "${name}" has a fixed container name and ${count} replicas`, fixed.at, 'remove "container_name"');
+    diagnostics.error(
+      'CONFLICT',
+      `the service "${name}" has a fixed container name and ${count} replicas`,
+      fixed.at,
+      'remove "container_name"',
+    );
   }
 }
 
@@ -206,16 +303,38 @@ function checkLimits({ service, name, diagnostics }: ServiceContext): void {
     const deployed = childOf(service, 'deploy', 'resources', ...path);
     const [left, right] = [textOf(own), textOf(deployed)];
     if (own === undefined || left === undefined || right === undefined || read(left) === read(right)) continue;
-    diagnostics.error('CONFLICT', `the service "${name}" has "${key}: ${left}" and "deploy.resources.${path.join('.')}: ${right}"`, own.at, 'keep one of the two');
+    diagnostics.error(
+      'CONFLICT',
+      `the service "${name}" has "${key}: ${left}" and "deploy.resources.${path.join('.')}: ${right}"`,
+      own.at,
+      'keep one of the two',
+    );
   }
 }
 
 function checkWatch({ service, name, diagnostics }: ServiceContext): void {
   for (const rule of itemsOf(childOf(service, 'develop', 'watch'))) {
     const action = textOf(childOf(rule, 'action')) ?? '';
-    if (action === 'rebuild') diagnostics.warning('UNSUPPORTED_ATTRIBUTE', `the watch action "rebuild" of "${name}" is not supported yet and has no effect`, childOf(rule, 'action')?.at ?? rule.at);
-    if (action.startsWith('sync') && !textOf(childOf(rule, 'target'))) diagnostics.error('FILE_INVALID', `a watch rule of "${name}" with the action ${action} has no "target"`, rule.at, 'add "target:", the path in the container');
-    if (action === 'sync+exec' && !childOf(rule, 'exec')) diagnostics.error('FILE_INVALID', `a watch rule of "${name}" with the action sync+exec has no "exec"`, rule.at, 'add "exec:" with a "command"');
+    if (action === 'rebuild')
+      diagnostics.warning(
+        'UNSUPPORTED_ATTRIBUTE',
+        `the watch action "rebuild" of "${name}" is not supported yet and has no effect`,
+        childOf(rule, 'action')?.at ?? rule.at,
+      );
+    if (action.startsWith('sync') && !textOf(childOf(rule, 'target')))
+      diagnostics.error(
+        'FILE_INVALID',
+        `a watch rule of "${name}" with the action ${action} has no "target"`,
+        rule.at,
+        'add "target:", the path in the container',
+      );
+    if (action === 'sync+exec' && !childOf(rule, 'exec'))
+      diagnostics.error(
+        'FILE_INVALID',
+        `a watch rule of "${name}" with the action sync+exec has no "exec"`,
+        rule.at,
+        'add "exec:" with a "command"',
+      );
   }
 }
 
@@ -228,7 +347,12 @@ function checkAddresses({ service, name, diagnostics }: ServiceContext): void {
   for (const [network, { value }] of entriesOf(childOf(service, 'networks'))) {
     for (const key of ['ipv4_address', 'ipv6_address']) {
       const address = childOf(value, key);
-      if (address && textOf(address) && !isAddress(textOf(address) ?? '')) diagnostics.error('VALUE_INVALID', `the address "${textOf(address)}" of "${name}" on the network "${network}" is no IP address`, address.at);
+      if (address && textOf(address) && !isAddress(textOf(address) ?? ''))
+        diagnostics.error(
+          'VALUE_INVALID',
+          `the address "${textOf(address)}" of "${name}" on the network "${network}" is no IP address`,
+          address.at,
+        );
     }
   }
   for (const server of itemsOf(childOf(service, 'dns'))) if (textOf(server) && !isAddress(textOf(server) ?? '')) fault(server);
@@ -236,122 +360,38 @@ function checkAddresses({ service, name, diagnostics }: ServiceContext): void {
 
 function checkBuild({ service, name, diagnostics }: ServiceContext): void {
   const inline = childOf(service, 'build', 'dockerfile_inline');
-  if (inline && childOf(service, 'build', 'dockerfile')) diagnostics.error('CONFLICT', `the build of "${name}" has both "dockerfile" and "dockerfile_inline"`, inline.at, 'keep one of the two');
+  if (inline && childOf(service, 'build', 'dockerfile'))
+    diagnostics.error(
+      'CONFLICT',
+      `the build of "${name}" has both "dockerfile" and "dockerfile_inline"`,
+      inline.at,
+      'keep one of the two',
+    );
   const platforms = itemsOf(childOf(service, 'build', 'platforms'));
   const platform = textOf(childOf(service, 'platform'));
   if (platform && platforms.length > 0 && !platforms.some((node) => textOf(node) === platform)) {
-    diagnostics.error('CONFLICT', `the build of "${name}" does not make its platform "${platform}"`, platforms[0]?.at, `add "${platform}" to "build.platforms"`);
+    diagnostics.error(
+      'CONFLICT',
+      `the build of "${name}" does not make its platform "${platform}"`,
+      platforms[0]?.at,
+      `add "${platform}" to "build.platforms"`,
+    );
   }
 }
 
 function checkDevices({ service, name, diagnostics }: ServiceContext): void {
-  const requests = [...itemsOf(childOf(service, 'deploy', 'resources', 'reservations', 'devices')), ...itemsOf(childOf(service, 'gpus'))];
+  const requests = [
+    ...itemsOf(childOf(service, 'deploy', 'resources', 'reservations', 'devices')),
+    ...itemsOf(childOf(service, 'gpus')),
+  ];
   for (const request of requests) {
     const count = childOf(request, 'count');
-    if (count && childOf(request, 'device_ids')) diagnostics.error('CONFLICT', `a device request of "${name}" has both "count" and "device_ids"`, count.at, 'keep one of the two');
+    if (count && childOf(request, 'device_ids'))
+      diagnostics.error(
+        'CONFLICT',
+        `a device request of "${name}" has both "count" and "device_ids"`,
+        count.at,
+        'keep one of the two',
+      );
   }
-}
-
-function checkCycles(services: MapNode, diagnostics: Diagnostics): void {
-  const state = new Map<string, 'open' | 'done'>();
-  for (const start of services.entries.keys()) {
-    if (state.has(start)) continue;
-    // An explicit stack: a chain of thousands of services must not overflow ours.
-    const stack: { name: string; rest: [string, Mark][] }[] = [{ name: start, rest: dependenciesOf(services, start) }];
-    state.set(start, 'open');
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const next = top.rest.shift();
-      if (!next) {
-        state.set(top.name, 'done');
-        stack.pop();
-      } else if (state.get(next[0]) === 'open') {
-        const names = stack.map(({ name }) => name);
-        const chain = [...names.slice(names.indexOf(next[0])), next[0]];
-        diagnostics.error('DEPENDENCY_CYCLE', `services depend on one another: ${chain.join(' → ')}`, next[1], 'remove one of these dependencies');
-      } else if (!state.has(next[0]) && services.entries.has(next[0])) {
-        state.set(next[0], 'open');
-        stack.push({ name: next[0], rest: dependenciesOf(services, next[0]) });
-      }
-    }
-  }
-}
-
-function dependenciesOf(services: MapNode, name: string): [string, Mark][] {
-  return entriesOf(childOf(services, name, 'depends_on')).map(([target, { keyAt }]) => [target, keyAt]);
-}
-
-/** Two services that run together, or two replicas, cannot publish the same port of the host. */
-export function checkPublishedPorts(services: MapNode, diagnostics: Diagnostics): void {
-  const taken = new Map<string, string>();
-  for (const [name, { value }] of services.entries) {
-    const replicas = Number(textOf(childOf(value, 'scale') ?? childOf(value, 'deploy', 'replicas')) ?? 1);
-    if (replicas === 0) continue;
-    for (const port of itemsOf(childOf(value, 'ports'))) checkPublishedPort({ name, replicas, port, taken, diagnostics });
-  }
-}
-
-function checkPublishedPort({ name, replicas, port, taken, diagnostics }: { name: string; replicas: number; port: Node; taken: Map<string, string>; diagnostics: Diagnostics }): void {
-  const published = childOf(port, 'published');
-  const range = rangeOf(textOf(published) ?? '');
-  if (!published || !range || range[0] !== range[1] || range[0] === 0) return;
-  const protocol = textOf(childOf(port, 'protocol')) ?? 'tcp';
-  const shown = `${range[0]}/${protocol}`;
-  const key = `${normalHost(textOf(childOf(port, 'host_ip')))} ${shown}`;
-  const other = taken.get(key);
-  const hint = 'publish another port, or a range of them such as "8000-8010:80"';
-  if (other !== undefined && other !== name) diagnostics.error('CONFLICT', `the services "${other}" and "${name}" both publish the port ${shown}`, published.at, hint);
-  else if (replicas > 1) diagnostics.error('CONFLICT', `the service "${name}" has ${replicas} replicas, which cannot all publish the port ${shown}`, published.at, hint);
-  taken.set(key, other ?? name);
-}
-
-function normalHost(host: string | undefined): string {
-  return host === undefined || host === '0.0.0.0' || host === '::' ? '' : host;
-}
-
-/** What an external resource may still have. */
-const externalKeys: Readonly<Record<string, readonly string[]>> = {
-  networks: ['external', 'name', 'internal', 'attachable'],
-  volumes: ['external', 'name'],
-  configs: ['external', 'name', 'template_driver'],
-  secrets: ['external', 'name', 'template_driver'],
-};
-
-function checkResources(model: MapNode, kind: 'networks' | 'volumes' | 'configs' | 'secrets', diagnostics: Diagnostics): void {
-  for (const [key, { value, keyAt }] of entriesOf(childOf(model, kind))) {
-    const isExternal = textOf(childOf(value, 'external')) === 'true';
-    if (isExternal) checkExternal({ kind, key, value, diagnostics });
-    else if (kind === 'configs' || kind === 'secrets') checkSource({ kind, key, value, keyAt, diagnostics });
-    else if (kind === 'networks') checkSubnets(key, value, diagnostics);
-  }
-}
-
-function checkExternal({ kind, key, value, diagnostics }: { kind: string; key: string; value: Node; diagnostics: Diagnostics }): void {
-  const allowed = externalKeys[kind] ?? [];
-  for (const [attribute, entry] of entriesOf(value)) {
-    if (attribute.startsWith('x-') || allowed.includes(attribute) || isNull(entry.value)) continue;
-    diagnostics.error('CONFLICT', `${kind}.${key} is external, so it cannot have "${attribute}"`, entry.keyAt, 'what is external is made elsewhere; remove one of the two');
-  }
-}
-
-function checkSource({ kind, key, value, keyAt, diagnostics }: { kind: string; key: string; value: Node; keyAt: Mark; diagnostics: Diagnostics }): void {
-  const sources = ['file', 'environment', 'content'].filter((name) => childOf(value, name) && !isNull(childOf(value, name)));
-  if (childOf(value, 'driver') || sources.length === 1) return;
-  const wanted = kind === 'configs' ? '"file", "content" or "environment"' : '"file" or "environment"';
-  if (sources.length === 0) diagnostics.error('FILE_INVALID', `${kind}.${key} has no source`, keyAt, `add ${wanted}`);
-  else diagnostics.error('CONFLICT', `${kind}.${key} has ${sources.map((source) => `"${source}"`).join(' and ')}`, keyAt, `keep one of ${wanted}`);
-}
-
-function checkSubnets(key: string, network: Node, diagnostics: Diagnostics): void {
-  for (const pool of itemsOf(childOf(network, 'ipam', 'config'))) {
-    for (const name of ['subnet', 'ip_range']) {
-      const node = childOf(pool, name);
-      const text = textOf(node);
-      if (node && text && !isSubnet(text)) diagnostics.error('VALUE_INVALID', `networks.${key}: "${text}" is no subnet`, node.at, 'write it like 172.28.0.0/16');
-    }
-  }
-}
-
-function isSubnet(text: string): boolean {
-  const [address = '', bits = '', ...rest] = text.split('/');
-  return rest.length === 0 && isAddress(address) && /^\d{1,3}$/.test(bits) && Number(bits) <= (address.includes(':') ? 128 : 32);
 }

@@ -1,7 +1,20 @@
 import type { Diagnostics } from './diagnostics.ts';
 import { readEnvFile, readRawEnvFile } from './env-file.ts';
 import type { ProjectFiles } from './model.ts';
-import { childOf, entriesOf, isNull, itemsOf, type MapEntry, type MapNode, mapping, mappingOf, type Node, scalar, textOf, withEntry } from './source.ts';
+import {
+  childOf,
+  entriesOf,
+  isNull,
+  itemsOf,
+  type MapEntry,
+  type MapNode,
+  mapping,
+  mappingOf,
+  type Node,
+  scalar,
+  textOf,
+  withEntry,
+} from './source.ts';
 import type { Lookup } from './template.ts';
 
 /** What a merged file leaves unsaid: implicit dependencies, the default network, names, variables from files. */
@@ -11,7 +24,8 @@ export function servicesOf(model: Node | undefined): MapNode {
   const services = childOf(model, 'services');
   if (services?.kind !== 'map') return mapping(new Map(), model?.at ?? nowhere);
   const entries = new Map<string, MapEntry>();
-  for (const [name, { keyAt, value }] of services.entries) entries.set(name, { keyAt, value: isNull(value) ? mapping(new Map(), value.at) : value });
+  for (const [name, { keyAt, value }] of services.entries)
+    entries.set(name, { keyAt, value: isNull(value) ? mapping(new Map(), value.at) : value });
   return mapping(entries, services.at);
 }
 
@@ -29,14 +43,27 @@ export function withImpliedDependencies(service: Node): Node {
     depends ??= known?.kind === 'map' ? known : mapping(new Map(), node.at);
     if (depends.entries.has(target)) continue;
     const { at } = node;
-    depends = withEntry(depends, target, mappingOf({ condition: scalar('service_started', at), restart: restart ? scalar(true, at) : undefined, required: scalar(true, at) }, at));
+    depends = withEntry(
+      depends,
+      target,
+      mappingOf(
+        { condition: scalar('service_started', at), restart: restart ? scalar(true, at) : undefined, required: scalar(true, at) },
+        at,
+      ),
+    );
   }
   const completed = depends ?? known;
-  return completed?.kind === 'map' ? withEntry(service, 'depends_on', mapping(new Map(entriesOf(completed).map(withDependencyDefaults)), completed.at)) : service;
+  return completed?.kind === 'map'
+    ? withEntry(service, 'depends_on', mapping(new Map(entriesOf(completed).map(withDependencyDefaults)), completed.at))
+    : service;
 }
 
 function impliedDependencies(service: Node): { target: string; restart: boolean; node: Node }[] {
-  const links = itemsOf(childOf(service, 'links')).map((node) => ({ target: (textOf(node) ?? '').split(':')[0] ?? '', restart: true, node }));
+  const links = itemsOf(childOf(service, 'links')).map((node) => ({
+    target: (textOf(node) ?? '').split(':')[0] ?? '',
+    restart: true,
+    node,
+  }));
   const shared = ['network_mode', 'ipc', 'pid', 'uts', 'cgroup'].flatMap((key) => {
     const node = childOf(service, key);
     const target = /^service:(.+)$/.exec(textOf(node) ?? '')?.[1];
@@ -53,7 +80,13 @@ function withDependencyDefaults([name, entry]: [string, MapEntry]): [string, Map
   const { at } = entry.value;
   const value = entry.value.kind === 'map' ? entry.value : mapping(new Map(), at);
   const withCondition = value.entries.has('condition') ? value : withEntry(value, 'condition', scalar('service_started', at));
-  return [name, { keyAt: entry.keyAt, value: withCondition.entries.has('required') ? withCondition : withEntry(withCondition, 'required', scalar(true, at)) }];
+  return [
+    name,
+    {
+      keyAt: entry.keyAt,
+      value: withCondition.entries.has('required') ? withCondition : withEntry(withCondition, 'required', scalar(true, at)),
+    },
+  ];
 }
 
 /** Whether a service is attached to networks at all; without naming any it is attached to `default`. */
@@ -74,7 +107,10 @@ export function withDefaults(service: Node): Node {
   const build = childOf(completed, 'build');
   if (completed.kind !== 'map' || build?.kind !== 'map') return completed;
   const located = build.entries.has('context') ? build : withEntry(build, 'context', scalar('.', build.at));
-  const named = located.entries.has('dockerfile') || located.entries.has('dockerfile_inline') ? located : withEntry(located, 'dockerfile', scalar('Dockerfile', build.at));
+  const named =
+    located.entries.has('dockerfile') || located.entries.has('dockerfile_inline')
+      ? located
+      : withEntry(located, 'dockerfile', scalar('Dockerfile', build.at));
   return withEntry(completed, 'build', named);
 }
 
@@ -83,7 +119,8 @@ function withListDefaults(service: Node, key: string, defaults: Readonly<Record<
   if (service.kind !== 'map' || items?.kind !== 'list') return service;
   const completed = items.items.map((item) => {
     let node = item;
-    for (const [name, value] of Object.entries(defaults)) if (node.kind === 'map' && !node.entries.has(name)) node = withEntry(node, name, scalar(value, node.at));
+    for (const [name, value] of Object.entries(defaults))
+      if (node.kind === 'map' && !node.entries.has(name)) node = withEntry(node, name, scalar(value, node.at));
     return node;
   });
   return withEntry(service, key, { ...items, items: completed });
@@ -155,25 +192,38 @@ function variablesOf(service: Node, keys: { files: string; values: string }, sou
   const entries = new Map<string, MapEntry>();
   const fromFiles = itemsOf(childOf(service, keys.files));
   const read = new Map<string, string>();
-  for (const file of fromFiles) for (const [name, value] of readVariableFile(file, read, sources)) {
-    read.set(name, value);
-    entries.set(name, { keyAt: file.at, value: scalar(value, file.at) });
-  }
+  for (const file of fromFiles)
+    for (const [name, value] of readVariableFile(file, read, sources)) {
+      read.set(name, value);
+      entries.set(name, { keyAt: file.at, value: scalar(value, file.at) });
+    }
   const own = childOf(service, keys.values);
   if (own?.kind === 'map') for (const [name, entry] of own.entries) entries.set(name, entry);
   return own?.kind === 'map' || fromFiles.length > 0 ? mapping(entries, own?.at ?? service.at) : undefined;
 }
 
-function readVariableFile(file: Node, earlier: ReadonlyMap<string, string>, { files, lookup, diagnostics }: VariableSources): Map<string, string> {
+function readVariableFile(
+  file: Node,
+  earlier: ReadonlyMap<string, string>,
+  { files, lookup, diagnostics }: VariableSources,
+): Map<string, string> {
   const path = textOf(childOf(file, 'path')) ?? textOf(file) ?? '';
   const text = files.isDirectory(path) ? undefined : files.read(path);
   if (text === undefined) {
     const isRequired = textOf(childOf(file, 'required')) !== 'false';
-    if (isRequired) diagnostics.error('FILE_NOT_FOUND', `the file ${path} ${files.exists(path) ? 'cannot be read' : 'does not exist'}`, (childOf(file, 'path') ?? file).at, 'create it, or mark it with "required: false"');
+    if (isRequired)
+      diagnostics.error(
+        'FILE_NOT_FOUND',
+        `the file ${path} ${files.exists(path) ? 'cannot be read' : 'does not exist'}`,
+        (childOf(file, 'path') ?? file).at,
+        'create it, or mark it with "required: false"',
+      );
     return new Map();
   }
   const surroundings: Lookup = (name) => lookup(name) ?? earlier.get(name);
-  return textOf(childOf(file, 'format')) === 'raw' ? readRawEnvFile(text, surroundings) : readEnvFile(path, text, surroundings, diagnostics);
+  return textOf(childOf(file, 'format')) === 'raw'
+    ? readRawEnvFile(text, surroundings)
+    : readEnvFile(path, text, surroundings, diagnostics);
 }
 
 function lookUpMissing(environment: MapNode, lookup: Lookup): MapNode {

@@ -10,17 +10,30 @@ export function toConfigModel(parts: { name: string; model: MapNode; services: M
     const group = childOf(parts.model, kind);
     return group && entriesOf(group).length > 0 ? [[kind, sortedSection(kind, group)]] : [];
   });
-  const extensions = entriesOf(parts.model).filter(([key]) => key.startsWith('x-')).map(([key, { value }]): [string, Plain] => [key, toPlain(value)]);
-  const services = record(entriesOf(parts.services).sort(byName).map(([name, { value }]) => [name, serviceModel(value)]));
+  const extensions = entriesOf(parts.model)
+    .filter(([key]) => key.startsWith('x-'))
+    .map(([key, { value }]): [string, Plain] => [key, toPlain(value)]);
+  const services = record(
+    entriesOf(parts.services)
+      .sort(byName)
+      .map(([name, { value }]) => [name, serviceModel(value)]),
+  );
   return record([['name', parts.name], ['services', services], ...sections, ...extensions]);
 }
 
 function sortedSection(kind: string, group: Node): Plain {
   return record(
-    entriesOf(group).sort(byName).map(([key, { value }]) => {
-      const plain = sorted(toPlain(value), kind === 'volumes' || kind === 'networks' ? 2 : 1) as PlainObject;
-      return [key, kind === 'networks' && plain['ipam'] === undefined && plain['external'] !== true ? record([...Object.entries(plain), ['ipam', {}]]) : plain];
-    }),
+    entriesOf(group)
+      .sort(byName)
+      .map(([key, { value }]) => {
+        const plain = sorted(toPlain(value), kind === 'volumes' || kind === 'networks' ? 2 : 1) as PlainObject;
+        return [
+          key,
+          kind === 'networks' && plain['ipam'] === undefined && plain['external'] !== true
+            ? record([...Object.entries(plain), ['ipam', {}]])
+            : plain,
+        ];
+      }),
   );
 }
 
@@ -51,17 +64,33 @@ function attributeModel(key: string, value: Plain): Plain {
   const first = leading[key] ?? [];
   if (Array.isArray(value)) return value.map((item: Plain) => (isObject(item) ? ordered(item, first) : item));
   if (!isObject(value)) return value;
-  if (key === 'depends_on') return record(Object.keys(value).sort().map((name) => [name, isObject(value[name] as Plain) ? ordered(value[name] as PlainObject, first) : (value[name] as Plain)]));
+  if (key === 'depends_on')
+    return record(
+      Object.keys(value)
+        .sort()
+        .map((name) => [
+          name,
+          isObject(value[name] as Plain) ? ordered(value[name] as PlainObject, first) : (value[name] as Plain),
+        ]),
+    );
   return ordered(value, first);
 }
 
 function ordered(object: PlainObject, first: readonly string[]): Plain {
-  return record(Object.keys(object).sort(byLeading(first)).map((key) => [key, sorted(object[key] as Plain, 9)]));
+  return record(
+    Object.keys(object)
+      .sort(byLeading(first))
+      .map((key) => [key, sorted(object[key] as Plain, 9)]),
+  );
 }
 
 function sorted(value: Plain, depth: number): Plain {
   if (depth === 0 || !isObject(value)) return Array.isArray(value) ? value.map((item: Plain) => sorted(item, depth - 1)) : value;
-  return record(Object.keys(value).sort().map((key) => [key, sorted(value[key] as Plain, depth - 1)]));
+  return record(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sorted(value[key] as Plain, depth - 1)]),
+  );
 }
 
 function byLeading(first: readonly string[]): (a: string, b: string) => number {
@@ -97,7 +126,12 @@ export function formatConfig(model: ConfigModel, format: 'yaml' | 'json'): strin
 function printableModel(model: ConfigModel): Plain {
   const services = model['services'];
   const stripped = isObject(services as Plain)
-    ? record(Object.entries(services as PlainObject).map(([name, service]) => [name, record(Object.entries(service as PlainObject).filter(([key]) => key !== 'env_file' && key !== 'label_file'))]))
+    ? record(
+        Object.entries(services as PlainObject).map(([name, service]) => [
+          name,
+          record(Object.entries(service as PlainObject).filter(([key]) => key !== 'env_file' && key !== 'label_file')),
+        ]),
+      )
     : null;
   return withDollarsEscaped(record(Object.entries(model).map(([key, value]) => [key, key === 'services' ? stripped : value])));
 }

@@ -100,7 +100,11 @@ class EnvReader {
     if (!bad) return;
     const at = markAt(this.#source, this.#keyStart, key.length);
     if (/\s/.test(bad[0])) throw new EnvFault(`a variable's name has no space: "${key}"`, at, 'write NAME=value');
-    throw new EnvFault(`"${bad[0]}" does not belong into a variable's name: "${key}"`, at, 'a name has letters, digits and _ . - [ ]');
+    throw new EnvFault(
+      `"${bad[0]}" does not belong into a variable's name: "${key}"`,
+      at,
+      'a name has letters, digits and _ . - [ ]',
+    );
   }
 
   #readValue(): string {
@@ -113,17 +117,22 @@ class EnvReader {
   #readQuoted(quote: string): string {
     const start = this.#position;
     const end = closingQuote(this.#text, start, quote);
-    if (end === -1) throw new EnvFault(`the quote ${quote} is not closed`, markAt(this.#source, start), `add ${quote} at the end of the value`);
+    if (end === -1)
+      throw new EnvFault(`the quote ${quote} is not closed`, markAt(this.#source, start), `add ${quote} at the end of the value`);
     const content = this.#text.slice(start + 1, end);
     this.#position = end + 1;
     this.#matched(/[^\n]*/y);
-    return quote === "'" ? content.replaceAll("\\'", "'") : this.#expand(unescape(content));
+    return quote === "'" ? content.replaceAll("\\'", "'") : this.#expand(withoutEscapes(content));
   }
 
   #expand(text: string): string {
     const own = (name: string) => this.#lookup(name) ?? this.values.get(name);
     return substitute(text, own, (name) => {
-      this.#diagnostics.warning('VARIABLE_MISSING', `the variable ${name} is not set; an empty text stands in for it`, this.lineMark());
+      this.#diagnostics.warning(
+        'VARIABLE_MISSING',
+        `the variable ${name} is not set; an empty text stands in for it`,
+        this.lineMark(),
+      );
     });
   }
 
@@ -143,10 +152,21 @@ function closingQuote(text: string, start: number, quote: string): number {
   return -1;
 }
 
-const escapes: Readonly<Record<string, string>> = { a: '\x07', b: '\b', c: '', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', '"': '"' };
+const escapes: Readonly<Record<string, string>> = {
+  a: '\x07',
+  b: '\b',
+  c: '',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+  '\\': '\\',
+  '"': '"',
+};
 
 /** Backslash sequences of a double-quoted value; `\$` becomes `$$`, which the interpolation that follows makes a dollar sign. */
-function unescape(text: string): string {
+function withoutEscapes(text: string): string {
   return text.replace(/\\(0[0-7]{1,3}|[abcfnrtv"\\$])/g, (_whole, sequence: string) => {
     if (sequence === '$') return '$$';
     if (sequence.startsWith('0')) return String.fromCharCode(Number.parseInt(sequence, 8));

@@ -29,7 +29,12 @@ export interface FileRequest {
 
 /** The usual names of a compose file, the preferred one first (compose "the compose file"). */
 const composeNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
-const overrideNames = ['compose.override.yml', 'compose.override.yaml', 'docker-compose.override.yml', 'docker-compose.override.yaml'];
+const overrideNames = [
+  'compose.override.yml',
+  'compose.override.yaml',
+  'docker-compose.override.yml',
+  'docker-compose.override.yaml',
+];
 
 /**
  * Finds the files: `-f`, else COMPOSE_FILE, else the usual names in the current folder and those above it, with an override
@@ -55,16 +60,26 @@ function folderOf(path: string | undefined, workingDir: string): string {
   return path === undefined || path === '-' ? joinPath(workingDir, '.') : parentPath(joinPath(workingDir, path));
 }
 
-function readEnvFiles(request: FileRequest, folder: string, env: Map<string, string>, files: ProjectFiles, diagnostics: Diagnostics): void {
+function readEnvFiles(
+  request: FileRequest,
+  folder: string,
+  env: Map<string, string>,
+  files: ProjectFiles,
+  diagnostics: Diagnostics,
+): void {
   const surroundings = new Set(Object.keys(request.env).filter((name) => request.env[name] !== undefined));
-  const named = request.envFiles.length > 0 ? request.envFiles : (env.get('COMPOSE_ENV_FILES') ?? '').split(',').filter((name) => name !== '');
+  const named =
+    request.envFiles.length > 0
+      ? request.envFiles
+      : (env.get('COMPOSE_ENV_FILES') ?? '').split(',').filter((name) => name !== '');
   if (named.length === 0 && isTrue(env.get('COMPOSE_DISABLE_ENV_FILE'))) return;
   const lookup: Lookup = (name) => env.get(name);
   const already = new Set(env.keys());
   for (const name of named.length > 0 ? named : ['.env']) {
     const path = joinPath(named.length > 0 ? request.workingDir : folder, name);
     const text = files.isDirectory(path) ? undefined : files.read(path);
-    if (text === undefined && named.length > 0) diagnostics.error('FILE_NOT_FOUND', `the env file ${path} ${files.exists(path) ? 'cannot be read' : 'does not exist'}`);
+    if (text === undefined && named.length > 0)
+      diagnostics.error('FILE_NOT_FOUND', `the env file ${path} ${files.exists(path) ? 'cannot be read' : 'does not exist'}`);
     if (text === undefined) continue;
     for (const [key, value] of readEnvFile(path, text, lookup, diagnostics)) {
       // Of several env files the last wins; the surroundings, and an earlier folder's .env, always do.
@@ -77,12 +92,22 @@ function isTrue(value: string | undefined): boolean {
   return value !== undefined && ['1', 't', 'true', 'y', 'yes', 'on'].includes(value.toLowerCase());
 }
 
-function composeFiles(request: FileRequest, env: ReadonlyMap<string, string>, files: ProjectFiles, diagnostics: Diagnostics): string[] {
+function composeFiles(
+  request: FileRequest,
+  env: ReadonlyMap<string, string>,
+  files: ProjectFiles,
+  diagnostics: Diagnostics,
+): string[] {
   const absolute = (path: string) => (path === '-' ? path : joinPath(request.workingDir, path));
   if (request.files.length > 0) return request.files.map(absolute);
   const fromEnv = env.get('COMPOSE_FILE');
-  if (fromEnv) return fromEnv.split(env.get('COMPOSE_PATH_SEPARATOR') || ':').filter((path) => path !== '').map(absolute);
-  const start = request.projectDirectory === undefined ? request.workingDir : joinPath(request.workingDir, request.projectDirectory);
+  if (fromEnv)
+    return fromEnv
+      .split(env.get('COMPOSE_PATH_SEPARATOR') || ':')
+      .filter((path) => path !== '')
+      .map(absolute);
+  const start =
+    request.projectDirectory === undefined ? request.workingDir : joinPath(request.workingDir, request.projectDirectory);
   return discover(joinPath(start, '.'), files, diagnostics);
 }
 
@@ -92,14 +117,24 @@ function discover(start: string, files: ProjectFiles, diagnostics: Diagnostics):
     const [first, ...others] = found;
     if (first !== undefined) {
       if (others.length > 0) {
-        diagnostics.warning('CONFLICT', `several compose files lie in ${folder}; ${baseName(first)} is taken, not ${others.map(baseName).join(', ')}`, undefined, 'remove the others, or choose with -f');
+        diagnostics.warning(
+          'CONFLICT',
+          `several compose files lie in ${folder}; ${baseName(first)} is taken, not ${others.map(baseName).join(', ')}`,
+          undefined,
+          'remove the others, or choose with -f',
+        );
       }
       const override = overrideNames.map((name) => joinPath(folder, name)).find((path) => files.exists(path));
       return override === undefined ? [first] : [first, override];
     }
     if (folder === '/' || folder === '.') break;
   }
-  diagnostics.error('FILE_NOT_FOUND', `no compose file in ${start} or above`, undefined, `create ${composeNames[0]}, or name a file with -f`);
+  diagnostics.error(
+    'FILE_NOT_FOUND',
+    `no compose file in ${start} or above`,
+    undefined,
+    `create ${composeNames[0]}, or name a file with -f`,
+  );
   return [];
 }
 
@@ -131,7 +166,9 @@ export function guessProjectName(
   const given = location.env.get('COMPOSE_PROJECT_NAME');
   if (given) return validName(given);
   if (location.paths.length === 0) return undefined;
-  const named = location.paths.map((path) => nameIn(projectFiles.read(path) ?? '', location.env)).findLast((name) => name !== undefined);
+  const named = location.paths
+    .map((path) => nameIn(projectFiles.read(path) ?? '', location.env))
+    .findLast((name) => name !== undefined);
   return validName(named ?? normalizeName(baseName(location.directory)));
 }
 
@@ -156,5 +193,8 @@ function validName(name: string): string | undefined {
 
 /** A folder's name as a project's name: lower case, other characters dropped, no - or _ in front. */
 export function normalizeName(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9_-]/g, '').replace(/^[_-]+/, '');
+  return name
+    .toLowerCase()
+    .replace(/[^a-z0-9_-]/g, '')
+    .replace(/^[_-]+/, '');
 }

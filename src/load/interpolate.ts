@@ -26,7 +26,12 @@ function interpolateScalar(node: ScalarNode, lookup: Lookup, diagnostics: Diagno
   try {
     const value = substitute(text, lookup, (name, offset) => {
       const at = partOf(node, text.slice(offset, offset + name.length + 1));
-      diagnostics.warning('VARIABLE_MISSING', `the variable ${name} is not set; an empty text stands in for it`, at, `set it, or write \${${name}:-} to say that empty is meant`);
+      diagnostics.warning(
+        'VARIABLE_MISSING',
+        `the variable ${name} is not set; an empty text stands in for it`,
+        at,
+        `set it, or write \${${name}:-} to say that empty is meant`,
+      );
     });
     return { ...node, value };
   } catch (error) {
@@ -39,7 +44,8 @@ function interpolateScalar(node: ScalarNode, lookup: Lookup, diagnostics: Diagno
 
 /** Tells of a text that could not be interpolated, in a compose file or an env file. */
 export function reportTemplateFault(fault: TemplateFault, at: Mark, diagnostics: Diagnostics): void {
-  if (fault.kind === 'missing') diagnostics.error('VARIABLE_MISSING', fault.message, at, `set ${fault.variable} in the environment or in .env`);
+  if (fault.kind === 'missing')
+    diagnostics.error('VARIABLE_MISSING', fault.message, at, `set ${fault.variable} in the environment or in .env`);
   else diagnostics.error('TEMPLATE_INVALID', fault.message, at, 'write $NAME or ${NAME}; for a dollar sign itself write $$');
 }
 

@@ -1,5 +1,6 @@
 import type { Project } from '../model/project.ts';
-import { checkModel, checkPublishedPorts } from './check.ts';
+import { checkModel } from './check.ts';
+import { checkPublishedPorts } from './check-project.ts';
 import { servicesOf, withDefaultNetwork, withDefaults, withImpliedDependencies, withNames, withVariables } from './complete.ts';
 import { type ConfigModel, toConfigModel } from './config.ts';
 import { type Diagnostic, type Diagnostics, gatherDiagnostics } from './diagnostics.ts';
@@ -63,11 +64,17 @@ interface Loaded {
 function finish({ request, location, reading, name, lookup, model }: Loaded): LoadResult {
   const { diagnostics, files } = reading;
   const all = servicesOf(model);
-  if (all.entries.size === 0 && !diagnostics.hasErrors()) diagnostics.warning('FILE_INVALID', 'there are no services', model.at, 'add them under "services:"');
-  const profiles = [...request.profiles, ...(location.env.get('COMPOSE_PROFILES') ?? '').split(',').filter((profile) => profile !== '')];
+  if (all.entries.size === 0 && !diagnostics.hasErrors())
+    diagnostics.warning('FILE_INVALID', 'there are no services', model.at, 'add them under "services:"');
+  const profiles = [
+    ...request.profiles,
+    ...(location.env.get('COMPOSE_PROFILES') ?? '').split(',').filter((profile) => profile !== ''),
+  ];
   const byProfile = selectByProfiles(all, profiles, request.services);
   const linked = mapServices(byProfile.active, (service) => withDefaults(withDefaultNetwork(withImpliedDependencies(service))));
-  const usesDefault = [...linked.entries.values()].some(({ value }) => childOf(value, 'networks', 'default') !== undefined);
+  const usesDefault = [...linked.entries.values()].some(
+    ({ value }) => childOf(value, 'networks', 'default') !== undefined || textOf(childOf(value, 'network_mode')) === 'bridge',
+  );
   const named = withNames(model, name, usesDefault);
   checkModel({ services: linked, inactive: byProfile.inactive, model: named }, diagnostics);
   const targeted = selectTargets(linked, request.services, [...all.entries.keys()], diagnostics);
@@ -106,7 +113,13 @@ function projectName(request: LoadRequest, location: Location, reading: Reading)
     .at(-1);
   if (written) return checkedName(textOf(interpolate(written, lookup, diagnostics)) ?? '', written.at, diagnostics);
   const guessed = normalizeName(baseName(location.directory));
-  if (guessed === '') diagnostics.error('NAME_INVALID', `no name for the project can be made of the folder "${location.directory}"`, undefined, 'add "name:" to the file, or use -p');
+  if (guessed === '')
+    diagnostics.error(
+      'NAME_INVALID',
+      `no name for the project can be made of the folder "${location.directory}"`,
+      undefined,
+      'add "name:" to the file, or use -p',
+    );
   return guessed;
 }
 
@@ -114,12 +127,22 @@ function checkedName(name: string, at: Mark | undefined, diagnostics: Diagnostic
   if (isProjectName(name)) return name;
   const fixed = normalizeName(name);
   const hint = fixed === '' ? 'e.g. "shop"' : `e.g. "${fixed}"`;
-  diagnostics.error('NAME_INVALID', `the project's name "${name}" must have lower-case letters, digits, - and _ only, and begin with a letter or digit`, at, hint);
+  diagnostics.error(
+    'NAME_INVALID',
+    `the project's name "${name}" must have lower-case letters, digits, - and _ only, and begin with a letter or digit`,
+    at,
+    hint,
+  );
   return fixed || 'unnamed';
 }
 
 /** The content of secrets and configs that come from variables, for those the services use. */
-function valuesFromEnvironment(model: MapNode, services: MapNode, location: Location, diagnostics: Diagnostics): Record<string, string> {
+function valuesFromEnvironment(
+  model: MapNode,
+  services: MapNode,
+  location: Location,
+  diagnostics: Diagnostics,
+): Record<string, string> {
   const values: Record<string, string> = Object.create(null);
   for (const kind of ['configs', 'secrets']) {
     const used = new Set(entriesOf(services).flatMap(([, { value }]) => namesGranted(value, kind)));
@@ -128,7 +151,13 @@ function valuesFromEnvironment(model: MapNode, services: MapNode, location: Loca
       const name = textOf(variable);
       if (!variable || name === undefined || !used.has(key)) continue;
       const content = location.env.get(name);
-      if (content === undefined) diagnostics.error('VARIABLE_MISSING', `${kind}.${key} takes its content from the variable ${name}, which is not set`, variable.at, `set ${name} in the environment or in .env`);
+      if (content === undefined)
+        diagnostics.error(
+          'VARIABLE_MISSING',
+          `${kind}.${key} takes its content from the variable ${name}, which is not set`,
+          variable.at,
+          `set ${name} in the environment or in .env`,
+        );
       else values[name] = content;
     }
   }

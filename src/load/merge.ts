@@ -61,7 +61,10 @@ const rules: RuleTree = ruleTree([
   ['services.*.ports', { kind: 'unique', identity: portIdentity }],
   ['services.*.volumes', unique('target')],
   ['services.*.devices', unique('target')],
-  ['services.*.configs', { kind: 'unique', identity: (item) => textOf(childOf(item, 'target')) ?? `/${textOf(childOf(item, 'source'))}` }],
+  [
+    'services.*.configs',
+    { kind: 'unique', identity: (item) => textOf(childOf(item, 'target')) ?? `/${textOf(childOf(item, 'source'))}` },
+  ],
   ['services.*.secrets', { kind: 'unique', identity: (item) => secretTarget(item) }],
   ['services.*.env_file', unique('path')],
   ['services.*.label_file', sameValue],

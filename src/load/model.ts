@@ -6,7 +6,22 @@ import { clean, merge } from './merge.ts';
 import { isRemote, resolvePath, resolvePaths, resolveServicePaths } from './paths.ts';
 import { baseName, joinPath, parentPath } from './posix-path.ts';
 import { emptyService, service } from './service-attributes.ts';
-import { childOf, entriesOf, isNull, itemsOf, type MapNode, type Mark, mapping, markAt, type Node, sourceText, textOf, toPlain, withEntry, withoutEntry } from './source.ts';
+import {
+  childOf,
+  entriesOf,
+  isNull,
+  itemsOf,
+  type MapNode,
+  type Mark,
+  mapping,
+  markAt,
+  type Node,
+  sourceText,
+  textOf,
+  toPlain,
+  withEntry,
+  withoutEntry,
+} from './source.ts';
 import type { Lookup } from './template.ts';
 import { readYaml } from './yaml.ts';
 
@@ -59,7 +74,13 @@ function readDocuments(reading: Reading, path: string, askedAt: Mark | undefined
   const text = path === '-' || !files.isDirectory(path) ? files.read(path) : undefined;
   if (text !== undefined) {
     const documents = readYaml(path, text, diagnostics);
-    if (documents?.length === 0) diagnostics.error('FILE_INVALID', `${baseName(path)} is empty`, markAt(sourceText(path, text), 0), 'a compose file has at least "services:"');
+    if (documents?.length === 0)
+      diagnostics.error(
+        'FILE_INVALID',
+        `${baseName(path)} is empty`,
+        markAt(sourceText(path, text), 0),
+        'a compose file has at least "services:"',
+      );
     return documents;
   }
   const exists = files.exists(path);
@@ -85,7 +106,13 @@ function readDocument(reading: Reading, part: Part, path: string, document: Node
 
 function warnOfVersion(file: MapNode, diagnostics: Diagnostics): void {
   const version = file.entries.get('version');
-  if (version) diagnostics.warning('UNSUPPORTED_ATTRIBUTE', 'the attribute "version" is obsolete and has no effect', version.keyAt, 'remove it');
+  if (version)
+    diagnostics.warning(
+      'UNSUPPORTED_ATTRIBUTE',
+      'the attribute "version" is obsolete and has no effect',
+      version.keyAt,
+      'remove it',
+    );
 }
 
 /** Where `extends` looks for services without a `file`. */
@@ -130,12 +157,21 @@ function extend(reading: Reading, node: Node, context: ExtendContext): Node {
   if (!next) return own;
   const step = `${name} in ${next.path}`;
   if (context.chain.includes(step)) {
-    reading.diagnostics.error('DEPENDENCY_CYCLE', `services extend one another: ${[...context.chain, step].join(' → ')}`, wish.at, 'remove one of these "extends"');
+    reading.diagnostics.error(
+      'DEPENDENCY_CYCLE',
+      `services extend one another: ${[...context.chain, step].join(' → ')}`,
+      wish.at,
+      'remove one of these "extends"',
+    );
     return own;
   }
   const base = next.find(name);
   if (!base) {
-    reading.diagnostics.error('REFERENCE_UNDEFINED', `there is no service "${name}" to extend in ${baseName(next.path)}`, childOf(wish, 'service')?.at ?? wish.at);
+    reading.diagnostics.error(
+      'REFERENCE_UNDEFINED',
+      `there is no service "${name}" to extend in ${baseName(next.path)}`,
+      childOf(wish, 'service')?.at ?? wish.at,
+    );
     return own;
   }
   const extended = extend(reading, isNull(base) ? emptyService(base.at) : base, { ...next, chain: [...context.chain, step] });
@@ -155,9 +191,15 @@ function openExtended(reading: Reading, file: string, at: Mark, context: ExtendC
   const documents = documentsOf(reading, path, at);
   if (documents.length === 0) return undefined;
   const find = (name: string) => {
-    const raw = documents.map((document) => childOf(extendedFile.read(document, '', reading.diagnostics), 'services', name)).findLast((found) => found !== undefined);
+    const raw = documents
+      .map((document) => childOf(extendedFile.read(document, '', reading.diagnostics), 'services', name))
+      .findLast((found) => found !== undefined);
     if (!raw || isNull(raw)) return raw;
-    const read = service.read(interpolate(raw, context.part.lookup, reading.diagnostics), `services.${name}`, reading.diagnostics);
+    const read = service.read(
+      interpolate(raw, context.part.lookup, reading.diagnostics),
+      `services.${name}`,
+      reading.diagnostics,
+    );
     return read && resolveServicePaths(read, { directory, home: reading.home });
   };
   return { ...context, path, directory, find };
@@ -165,7 +207,12 @@ function openExtended(reading: Reading, file: string, at: Mark, context: ExtendC
 
 function refuseRemote(reading: Reading, file: string, at: Mark): boolean {
   if (!isRemote(file) && !file.startsWith('oci:')) return false;
-  reading.diagnostics.error('UNSUPPORTED_ATTRIBUTE', `"${file}" is not on this machine; files from elsewhere are not supported yet`, at, 'fetch it first, and name the local copy');
+  reading.diagnostics.error(
+    'UNSUPPORTED_ATTRIBUTE',
+    `"${file}" is not on this machine; files from elsewhere are not supported yet`,
+    at,
+    'fetch it first, and name the local copy',
+  );
   return true;
 }
 
@@ -190,12 +237,17 @@ function readIncluded(reading: Reading, part: Part, path: string, wish: Node): N
   const chain = [...part.chain, path];
   const cyclic = paths.find((included) => chain.includes(included));
   if (cyclic !== undefined) {
-    reading.diagnostics.error('DEPENDENCY_CYCLE', `files include one another: ${[...chain, cyclic].map(baseName).join(' → ')}`, wish.at, 'remove one of these "include"');
+    reading.diagnostics.error(
+      'DEPENDENCY_CYCLE',
+      `files include one another: ${[...chain, cyclic].map(baseName).join(' → ')}`,
+      wish.at,
+      'remove one of these "include"',
+    );
     return undefined;
   }
   const ownDirectory = textOf(childOf(wish, 'project_directory'));
   const directory = ownDirectory === undefined ? parentPath(first) : resolvePath(ownDirectory, base);
-  written.forEach((node, index) => documentsOf(reading, paths[index] ?? first, node.at));
+  for (const [index, node] of written.entries()) documentsOf(reading, paths[index] ?? first, node.at);
   return readPart(reading, { paths, directory, chain, lookup: includedLookup(reading, part, wish, directory) });
 }
 
@@ -206,7 +258,8 @@ function includedLookup(reading: Reading, part: Part, wish: Node, directory: str
   const lookup: Lookup = (name) => part.lookup(name) ?? own.get(name);
   const read = (path: string, at: Mark | undefined) => {
     const text = reading.files.read(path);
-    if (text !== undefined) for (const [name, value] of readEnvFile(path, text, lookup, reading.diagnostics)) own.set(name, value);
+    if (text !== undefined)
+      for (const [name, value] of readEnvFile(path, text, lookup, reading.diagnostics)) own.set(name, value);
     else if (at) reading.diagnostics.error('FILE_NOT_FOUND', `the env file ${path} does not exist`, at);
   };
   for (const node of named) {
@@ -225,7 +278,12 @@ function adopt(reading: Reading, file: MapNode, included: Node, at: Mark): MapNo
       const group = childOf(whole, kind);
       const own = childOf(group, name);
       if (own && !own.tag && JSON.stringify(toPlain(own)) !== JSON.stringify(toPlain(entry.value))) {
-        reading.diagnostics.error('CONFLICT', `${kind}.${name} is defined here and, differently, in the included ${baseName(entry.keyAt.source.file)}`, own.at, 'rename one of the two, or override it in an override file');
+        reading.diagnostics.error(
+          'CONFLICT',
+          `${kind}.${name} is defined here and, differently, in the included ${baseName(entry.keyAt.source.file)}`,
+          own.at,
+          'rename one of the two, or override it in an override file',
+        );
       }
       if (own) continue;
       const map = group?.kind === 'map' ? group : mapping(new Map(), at);

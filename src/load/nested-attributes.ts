@@ -1,4 +1,26 @@
-import { anything, boolean, bytes, duration, either, type Fields, field, integer, keyValues, later, listOf, mapOf, number, object, oneOf, oneOrList, required, type Shape, text, textual, then } from './shapes.ts';
+import {
+  anything,
+  boolean,
+  bytes,
+  duration,
+  either,
+  type Fields,
+  field,
+  integer,
+  keyValues,
+  later,
+  listOf,
+  mapOf,
+  number,
+  object,
+  oneOf,
+  oneOrList,
+  required,
+  type Shape,
+  text,
+  textual,
+  andThen,
+} from './shapes.ts';
 import { command, extraHosts, grant, ulimit } from './short-forms.ts';
 import type { Diagnostics } from './diagnostics.ts';
 import { entriesOf, list, mappingOf, type Node, scalar, textOf, withEntry } from './source.ts';
@@ -34,7 +56,10 @@ const buildFields: Fields = {
   ulimits: field(mapOf(ulimit), 'Resource limits of RUN'),
 };
 
-export const build: Shape = either({ scalar: then(text, (node) => mappingOf({ context: node }, node.at)), map: object(buildFields) }, 'a folder, or a mapping');
+export const build: Shape = either(
+  { scalar: andThen(text, (node) => mappingOf({ context: node }, node.at)), map: object(buildFields) },
+  'a folder, or a mapping',
+);
 
 const hookFields: Fields = {
   command: required(command, 'the command to run'),
@@ -56,16 +81,19 @@ export const preStartHook: Shape = object({
 
 const deviceFields: Fields = {
   capabilities: field(listOf(text), 'What it must be able to do'),
-  count: field(then(textual, countOrAll), 'How many, or all'),
+  count: field(andThen(textual, countOrAll), 'How many, or all'),
   device_ids: field(listOf(text), 'Which'),
   driver: field(text, 'Whose'),
   options: field(keyValues(), "The driver's options"),
 };
 
 /** One entry of `gpus`. */
-export const gpuRequest: Shape = then(object(deviceFields), withCount);
+export const gpuRequest: Shape = andThen(object(deviceFields), withCount);
 
-const deviceRequest: Shape = then(object({ ...deviceFields, capabilities: required(listOf(text), 'what it must be able to do') }), withCount);
+const deviceRequest: Shape = andThen(
+  object({ ...deviceFields, capabilities: required(listOf(text), 'what it must be able to do') }),
+  withCount,
+);
 
 /** Without a count and without names, all devices are meant. */
 function withCount(node: Node): Node {
@@ -75,8 +103,10 @@ function withCount(node: Node): Node {
 
 /** A map, or a list of ID=PATH; canonical form: the list. */
 function sshKeys(): Shape {
-  return then(keyValues({ noun: 'ID=PATH' }), (node) => {
-    const lines = entriesOf(node).map(([id, { value }]) => scalar(textOf(value) === undefined ? id : `${id}=${textOf(value)}`, value.at));
+  return andThen(keyValues({ noun: 'ID=PATH' }), (node) => {
+    const lines = entriesOf(node).map(([id, { value }]) =>
+      scalar(textOf(value) === undefined ? id : `${id}=${textOf(value)}`, value.at),
+    );
     return list(lines, node.at);
   });
 }
@@ -101,7 +131,10 @@ const resourceFields = {
 };
 
 export const deploy: Shape = object({
-  mode: field(oneOf('replicated', 'global', 'replicated-job', 'global-job'), 'replicated is the only one that differs from none here'),
+  mode: field(
+    oneOf('replicated', 'global', 'replicated-job', 'global-job'),
+    'replicated is the only one that differs from none here',
+  ),
   endpoint_mode: later(text, 'How a cluster names the service'),
   replicas: field(integer(0), 'How many containers'),
   labels: later(keyValues(), 'Labels of the service in a cluster'),

@@ -17,7 +17,12 @@ export function resolvePath(path: string, base: PathBase): string {
 
 /** Whether a text names something to be fetched rather than a folder. */
 export function isRemote(path: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(path) || /^git@/.test(path) || /^(github\.com|gitlab\.com|bitbucket\.org)\//.test(path) || /\.git(#|$)/.test(path);
+  return (
+    /^[a-z][a-z0-9+.-]*:\/\//i.test(path) ||
+    /^git@/.test(path) ||
+    /^(github\.com|gitlab\.com|bitbucket\.org)\//.test(path) ||
+    /\.git(#|$)/.test(path)
+  );
 }
 
 type Change = (node: Node, base: PathBase) => Node;
@@ -104,7 +109,9 @@ function rootFilesystem(node: Node, base: PathBase): Node {
 function profileFile(node: Node, base: PathBase): Node {
   const written = textOf(node) ?? '';
   const file = /^seccomp[=:](.*)$/s.exec(written)?.[1];
-  return file === undefined || file === 'unconfined' || !isHostPath(file) ? node : scalar(`seccomp=${resolvePath(file, base)}`, node.at);
+  return file === undefined || file === 'unconfined' || !isHostPath(file)
+    ? node
+    : scalar(`seccomp=${resolvePath(file, base)}`, node.at);
 }
 
 /** A volume of the local driver that is a bind mount: `type: none, o: bind, device: PATH`. */

@@ -21,7 +21,12 @@ export function selectByProfiles(services: MapNode, profiles: readonly string[],
 }
 
 /** The services asked for and, through depends_on, what they need; all when none is asked for. */
-export function selectTargets(services: MapNode, targets: readonly string[], known: readonly string[], diagnostics: Diagnostics): Selection {
+export function selectTargets(
+  services: MapNode,
+  targets: readonly string[],
+  known: readonly string[],
+  diagnostics: Diagnostics,
+): Selection {
   if (targets.length === 0) return { active: services, inactive: [] };
   const wanted = new Set<string>();
   const pending = [...targets];
@@ -32,7 +37,12 @@ export function selectTargets(services: MapNode, targets: readonly string[], kno
   }
   for (const target of targets.filter((name) => !services.entries.has(name))) {
     const near = nearest(target, known);
-    diagnostics.error('NO_SUCH_SERVICE', `there is no service "${target}"`, undefined, near === undefined ? `services: ${known.slice(0, 20).join(', ')}` : `did you mean "${near}"?`);
+    diagnostics.error(
+      'NO_SUCH_SERVICE',
+      `there is no service "${target}"`,
+      undefined,
+      near === undefined ? `services: ${known.slice(0, 20).join(', ')}` : `did you mean "${near}"?`,
+    );
   }
   return split(services, (name) => wanted.has(name));
 }

@@ -1,9 +1,41 @@
 import { build, deploy, develop, gpuRequest, hook, preStartHook } from './nested-attributes.ts';
 import {
-  anything, boolean, bytes, duration, either, type Field, type Fields, field, integer, keyValues, later, listOf, mapOf, number, object, oneOf, oneOrList, pattern,
-  required, type Shape, text, textual, then,
+  anything,
+  boolean,
+  bytes,
+  duration,
+  either,
+  type Fields,
+  field,
+  integer,
+  keyValues,
+  later,
+  listOf,
+  mapOf,
+  number,
+  object,
+  oneOf,
+  oneOrList,
+  pattern,
+  required,
+  type Shape,
+  text,
+  textual,
+  andThen,
 } from './shapes.ts';
-import { allOrList, command, device, envFile, extraHosts, grant, healthTest, namesOrMap, port, ulimit, volume } from './short-forms.ts';
+import {
+  allOrList,
+  command,
+  device,
+  envFile,
+  extraHosts,
+  grant,
+  healthTest,
+  namesOrMap,
+  port,
+  ulimit,
+  volume,
+} from './short-forms.ts';
 import { type Mark, mapping, mappingOf, type Node, scalar, textOf } from './source.ts';
 
 /**
@@ -13,7 +45,11 @@ import { type Mark, mapping, mappingOf, type Node, scalar, textOf } from './sour
 export const serviceFields: Fields = {
   annotations: field(keyValues(), 'Annotations of the OCI bundle'),
   attach: field(boolean, 'Show its output in `up`; default true'),
-  build: { shape: build, description: 'How to build the image', support: { note: 'is not supported yet: the image is not built' } },
+  build: {
+    shape: build,
+    description: 'How to build the image',
+    support: { note: 'is not supported yet: the image is not built' },
+  },
   blkio_config: later(anything, 'Limits and weights of block devices'),
   cap_add: field(listOf(text), 'Capabilities to add; ALL for all'),
   cap_drop: field(listOf(text), 'Capabilities to take away; ALL for all'),
@@ -21,7 +57,10 @@ export const serviceFields: Fields = {
   cgroup_parent: field(text, 'The cgroup to stand below'),
   command: field(command, "The command; overrides the image's"),
   configs: field(listOf(grant), 'Configs the service may read'),
-  container_name: field(pattern(/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/, 'a name of letters, digits and _ . -'), 'A fixed name for the container'),
+  container_name: field(
+    pattern(/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/, 'a name of letters, digits and _ . -'),
+    'A fixed name for the container',
+  ),
   cpu_count: later(integer(0), 'Number of processors (Windows)'),
   cpu_percent: later(number(0), 'Share of the processors (Windows)'),
   cpu_period: field(microseconds(), 'Length of a scheduling period in microseconds'),
@@ -31,7 +70,10 @@ export const serviceFields: Fields = {
   cpu_shares: field(integer(0), 'Weight against other containers; 1024 is usual'),
   cpus: field(number(0), 'How many processors it may use; fractions are allowed'),
   cpuset: field(textual, 'The processors it may run on: "0-3", "0,1"'),
-  credential_spec: later(object({ config: field(text, 'A config'), file: field(text, 'A file'), registry: field(text, 'A registry key') }), 'Credentials of a Windows service'),
+  credential_spec: later(
+    object({ config: field(text, 'A config'), file: field(text, 'A file'), registry: field(text, 'A registry key') }),
+    'Credentials of a Windows service',
+  ),
   depends_on: field(namesOrMap(dependency(), startedDependency, true), 'Services to start before, and what to wait for'),
   deploy: field(deploy, 'How many, with which resources, how restarted'),
   develop: field(develop, 'What `watch` does when files change'),
@@ -59,13 +101,26 @@ export const serviceFields: Fields = {
   label_file: field(oneOrList(text), 'Files with labels; `labels` wins'),
   labels: field(keyValues(), 'Labels'),
   links: field(listOf(text), 'Services to reach under another name: SERVICE[:ALIAS]'),
-  logging: field(object({ driver: field(text, 'Where to: json-file, local, none …'), options: field(mapOf(textual, { nullable: true }), "The driver's options") }), 'What happens to the output'),
+  logging: field(
+    object({
+      driver: field(text, 'Where to: json-file, local, none …'),
+      options: field(mapOf(textual, { nullable: true }), "The driver's options"),
+    }),
+    'What happens to the output',
+  ),
   mac_address: field(text, 'Address of the first network interface'),
   mem_limit: field(bytes, 'Limit of the memory'),
   mem_reservation: field(bytes, 'Memory that is kept for it'),
   mem_swappiness: field(asText(integer(0, 100)), 'How readily its memory is swapped out (cgroup v1)'),
   memswap_limit: field(bytes, 'Limit of memory plus swap; -1 for none'),
-  models: later(namesOrMap(object({ endpoint_var: field(text, 'Variable for the address'), model_var: field(text, 'Variable for the name') }), nothing, true), 'AI models'),
+  models: later(
+    namesOrMap(
+      object({ endpoint_var: field(text, 'Variable for the address'), model_var: field(text, 'Variable for the name') }),
+      nothing,
+      true,
+    ),
+    'AI models',
+  ),
   network_mode: field(text, 'none, host, bridge or service:NAME instead of networks'),
   networks: field(namesOrMap(attachment(), nothing, true), 'Networks to attach to'),
   oom_kill_disable: field(boolean, 'Do not kill it when the memory runs out (cgroup v1)'),
@@ -78,9 +133,21 @@ export const serviceFields: Fields = {
   pre_start: later(listOf(preStartHook), 'Containers to run before it starts'),
   pre_stop: field(listOf(hook), 'Commands to run before it is stopped'),
   privileged: field(boolean, 'Give it everything the host has'),
-  profiles: field(listOf(pattern(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'a name of letters, digits and _ . -')), 'Start it only when one of these profiles is active'),
-  provider: later(object({ type: required(text, 'The program'), options: field(mapOf(anything), 'Its options') }), 'A program that provides the service'),
-  pull_policy: field(pattern(/^(always|never|missing|if_not_present|build|refresh|daily|weekly|every_(\d+[wdhms])+)$/, 'always, never, missing, build, daily, weekly or every_<duration>'), 'When to pull the image'),
+  profiles: field(
+    listOf(pattern(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'a name of letters, digits and _ . -')),
+    'Start it only when one of these profiles is active',
+  ),
+  provider: later(
+    object({ type: required(text, 'The program'), options: field(mapOf(anything), 'Its options') }),
+    'A program that provides the service',
+  ),
+  pull_policy: field(
+    pattern(
+      /^(always|never|missing|if_not_present|build|refresh|daily|weekly|every_(\d+[wdhms])+)$/,
+      'always, never, missing, build, daily, weekly or every_<duration>',
+    ),
+    'When to pull the image',
+  ),
   pull_refresh_after: later(text, 'How old a pulled image may grow'),
   read_only: field(boolean, 'Make the root filesystem read-only'),
   restart: field(restartPolicy(), 'When to start it again: "no", always, on-failure[:N], unless-stopped'),
@@ -163,7 +230,7 @@ function restartPolicy(): Shape {
 }
 
 function exposedPort(): Shape {
-  return then(textual, (node, path, diagnostics) => {
+  return andThen(textual, (node, path, diagnostics) => {
     const written = String(textOf(node));
     if (/^\d+(-\d+)?(\/[a-z]+)?$/.test(written)) return node;
     diagnostics.error('VALUE_INVALID', `${path} must be a port such as 3000 or 3000-3005/udp, not "${written}"`, node.at);
@@ -172,18 +239,24 @@ function exposedPort(): Shape {
 }
 
 function extendsShape(): Shape {
-  const long = object({ service: required(text, 'Name of the service'), file: field(text, 'The file it is in; default: this one') });
-  return either({ scalar: then(text, (node) => mappingOf({ service: node }, node.at)), map: long }, 'the name of a service, or a mapping with "service"');
+  const long = object({
+    service: required(text, 'Name of the service'),
+    file: field(text, 'The file it is in; default: this one'),
+  });
+  return either(
+    { scalar: andThen(text, (node) => mappingOf({ service: node }, node.at)), map: long },
+    'the name of a service, or a mapping with "service"',
+  );
 }
 
 /** docker compose prints some numbers as texts. */
 function asText(shape: Shape): Shape {
-  return then(shape, (node) => scalar(String(textOf(node)), node.at));
+  return andThen(shape, (node) => scalar(String(textOf(node)), node.at));
 }
 
 /** cpu_period and the like: microseconds, or a duration; canonical form: microseconds. */
 function microseconds(): Shape {
-  return then(either({ scalar: textual }, 'a number of microseconds, or a duration'), (node, path, diagnostics) => {
+  return andThen(either({ scalar: textual }, 'a number of microseconds, or a duration'), (node, path, diagnostics) => {
     const written = String(textOf(node));
     if (/^-?\d+$/.test(written)) return scalar(Number(written), node.at);
     const read = duration.read(node, path, diagnostics);
@@ -194,13 +267,9 @@ function microseconds(): Shape {
 function microsecondsIn(goDuration: string): number {
   const factors: Readonly<Record<string, number>> = { h: 3_600_000_000, m: 60_000_000, s: 1_000_000, ms: 1000 };
   let total = 0;
-  for (const [, amount, unit] of goDuration.matchAll(/([\d.]+)(ms|h|m|s)/g)) total += Number(amount) * (factors[unit as string] as number);
+  for (const [, amount, unit] of goDuration.matchAll(/([\d.]+)(ms|h|m|s)/g))
+    total += Number(amount) * (factors[unit as string] as number);
   return total;
-}
-
-/** What an attribute of a service is; undefined for unknown ones. */
-export function serviceField(name: string): Field | undefined {
-  return Object.hasOwn(serviceFields, name) ? serviceFields[name] : undefined;
 }
 
 /** An empty service, for a null in the file. */

@@ -40,7 +40,11 @@ export function later(shape: Shape, description: string): Field {
 }
 
 /** A scalar shape from a schema, the words for what is expected, and a reading of one value (undefined: does not fit). */
-export function scalarShape(schema: JsonSchema, expected: string, readValue: (value: string | number | boolean) => string | number | boolean | undefined): Shape {
+export function scalarShape(
+  schema: JsonSchema,
+  expected: string,
+  readValue: (value: string | number | boolean) => string | number | boolean | undefined,
+): Shape {
   return {
     schema,
     read(node, path, diagnostics) {
@@ -57,7 +61,12 @@ export const text: Shape = {
   read(node, path, diagnostics) {
     if (node.kind === 'scalar' && typeof node.value === 'string') return node;
     if (node.kind !== 'scalar' || node.value === null) return wrongKind(node, path, 'a text', diagnostics);
-    diagnostics.error('VALUE_INVALID', `${path} must be a text, not ${kindOf(node)}`, node.at, `put it in quotes: "${String(node.value)}"`);
+    diagnostics.error(
+      'VALUE_INVALID',
+      `${path} must be a text, not ${kindOf(node)}`,
+      node.at,
+      `put it in quotes: "${String(node.value)}"`,
+    );
     return undefined;
   },
 };
@@ -67,7 +76,9 @@ export const textual: Shape = scalarShape({ type: ['string', 'number', 'boolean'
 
 export function pattern(regularExpression: RegExp, expected: string): Shape {
   const schema = { type: 'string', pattern: regularExpression.source };
-  return scalarShape(schema, expected, (value) => (typeof value === 'string' && regularExpression.test(value) ? value : undefined));
+  return scalarShape(schema, expected, (value) =>
+    typeof value === 'string' && regularExpression.test(value) ? value : undefined,
+  );
 }
 
 export function oneOf(...values: readonly string[]): Shape {
@@ -78,7 +89,12 @@ export function oneOf(...values: readonly string[]): Shape {
       if (values.includes(String(node.value))) return scalar(String(node.value), node.at);
       const near = nearest(String(node.value), values);
       const hint = near === undefined ? undefined : `did you mean "${near}"?`;
-      diagnostics.error('VALUE_INVALID', `${path} must be one of ${values.join(', ')}, not "${String(node.value)}"`, node.at, hint);
+      diagnostics.error(
+        'VALUE_INVALID',
+        `${path} must be one of ${values.join(', ')}, not "${String(node.value)}"`,
+        node.at,
+        hint,
+      );
       return undefined;
     },
   };
@@ -94,7 +110,12 @@ export const boolean: Shape = scalarShape({ type: ['boolean', 'string'] }, 'true
 });
 
 export function integer(minimum = Number.MIN_SAFE_INTEGER, maximum = Number.MAX_SAFE_INTEGER): Shape {
-  const expected = maximum < Number.MAX_SAFE_INTEGER ? `a whole number from ${minimum} to ${maximum}` : minimum > Number.MIN_SAFE_INTEGER ? `a whole number, ${minimum} or more` : 'a whole number';
+  const expected =
+    maximum < Number.MAX_SAFE_INTEGER
+      ? `a whole number from ${minimum} to ${maximum}`
+      : minimum > Number.MIN_SAFE_INTEGER
+        ? `a whole number, ${minimum} or more`
+        : 'a whole number';
   return scalarShape({ type: ['integer', 'string'] }, expected, (value) => {
     const number = asNumber(value);
     return number !== undefined && Number.isInteger(number) && number >= minimum && number <= maximum ? number : undefined;
@@ -127,15 +148,23 @@ export const duration: Shape = scalarShape({ type: 'string', format: 'duration' 
 
 /** File permission bits; canonical form: "0440". Numbers are as YAML reads them (0440 is octal), texts are octal. */
 export const fileMode: Shape = scalarShape({ type: ['string', 'number'] }, 'permission bits such as "0440"', (value) => {
-  const bits = typeof value === 'number' ? value : typeof value === 'string' && /^(0o?)?[0-7]{1,4}$/.test(value) ? Number.parseInt(value.replace('o', ''), 8) : undefined;
-  return bits === undefined || !Number.isInteger(bits) || bits < 0 || bits > 0o7777 ? undefined : `0${bits.toString(8).padStart(3, '0')}`;
+  const bits =
+    typeof value === 'number'
+      ? value
+      : typeof value === 'string' && /^(0o?)?[0-7]{1,4}$/.test(value)
+        ? Number.parseInt(value.replace('o', ''), 8)
+        : undefined;
+  return bits === undefined || !Number.isInteger(bits) || bits < 0 || bits > 0o7777
+    ? undefined
+    : `0${bits.toString(8).padStart(3, '0')}`;
 });
 
 /** A list; each item is read by `item`. Null items are refused. */
 export function listOf(item: Shape): Shape {
   return {
     schema: { type: 'array', items: item.schema },
-    read: (node, path, diagnostics) => (node.kind === 'list' ? readItems(node, item, path, diagnostics) : wrongKind(node, path, 'a list', diagnostics)),
+    read: (node, path, diagnostics) =>
+      node.kind === 'list' ? readItems(node, item, path, diagnostics) : wrongKind(node, path, 'a list', diagnostics),
   };
 }
 
@@ -178,13 +207,22 @@ export function several(items: readonly Node[], at: Node['at']): Node {
 export function mapOf(value: Shape, options: { nullable?: boolean; key?: RegExp; keyHint?: string; noun?: string } = {}): Shape {
   const valueSchema = options.nullable ? { anyOf: [{ type: 'null' }, value.schema] } : value.schema;
   return {
-    schema: { type: 'object', additionalProperties: valueSchema, ...(options.key && { propertyNames: { pattern: options.key.source } }) },
+    schema: {
+      type: 'object',
+      additionalProperties: valueSchema,
+      ...(options.key && { propertyNames: { pattern: options.key.source } }),
+    },
     read(node, path, diagnostics) {
       if (node.kind !== 'map') return wrongKind(node, path, 'a mapping', diagnostics);
       const entries = new Map<string, MapEntry>();
       for (const [key, entry] of node.entries) {
         if (options.key && !options.key.test(key)) {
-          diagnostics.error('NAME_INVALID', `"${key}" cannot be the name of ${options.noun ?? 'an entry'}`, entry.keyAt, options.keyHint);
+          diagnostics.error(
+            'NAME_INVALID',
+            `"${key}" cannot be the name of ${options.noun ?? 'an entry'}`,
+            entry.keyAt,
+            options.keyHint,
+          );
           continue;
         }
         const read = readEntry(entry, value, path === '' ? key : `${path}.${key}`, diagnostics, options.nullable);
@@ -213,14 +251,21 @@ export function object(fields: Fields): Shape {
     read(node, path, diagnostics) {
       if (node.kind !== 'map') return wrongKind(node, path, 'a mapping', diagnostics);
       for (const [name, definition] of known) {
-        if (definition.required && !node.entries.has(name)) diagnostics.error('FILE_INVALID', `${path} lacks "${name}"`, node.at, `add "${name}": ${definition.description}`);
+        if (definition.required && !node.entries.has(name))
+          diagnostics.error('FILE_INVALID', `${path} lacks "${name}"`, node.at, `add "${name}": ${definition.description}`);
       }
       return readFields(node, known, names, path, diagnostics);
     },
   };
 }
 
-function readFields(node: MapNode, known: ReadonlyMap<string, Field>, names: readonly string[], path: string, diagnostics: Diagnostics): Node {
+function readFields(
+  node: MapNode,
+  known: ReadonlyMap<string, Field>,
+  names: readonly string[],
+  path: string,
+  diagnostics: Diagnostics,
+): Node {
   const entries = new Map<string, MapEntry>();
   for (const [key, entry] of node.entries) {
     const definition = known.get(key);
@@ -246,11 +291,17 @@ function saysNothing(node: Node): boolean {
 function unknownAttribute(key: string, entry: MapEntry, names: readonly string[], path: string, diagnostics: Diagnostics): void {
   const near = nearest(key, names);
   const place = path === '' ? 'the top level' : path;
-  const hint = near === undefined ? 'remove it, or begin its name with x- if it is a note of your own' : `did you mean "${near}"?`;
+  const hint =
+    near === undefined ? 'remove it, or begin its name with x- if it is a note of your own' : `did you mean "${near}"?`;
   diagnostics.error('UNKNOWN_ATTRIBUTE', `${place} has no attribute "${key}"`, entry.keyAt, hint);
 }
 
-function unsupportedAttribute(place: string, entry: MapEntry, support: NonNullable<Field['support']>, diagnostics: Diagnostics): void {
+function unsupportedAttribute(
+  place: string,
+  entry: MapEntry,
+  support: NonNullable<Field['support']>,
+  diagnostics: Diagnostics,
+): void {
   const message = support === 'later' ? `${place} is not supported yet and has no effect` : `${place} ${support.note}`;
   diagnostics.warning('UNSUPPORTED_ATTRIBUTE', message, entry.keyAt);
 }
@@ -276,7 +327,12 @@ export function keyValues(options: { separators?: RegExp; noun?: string } = {}):
   const noun = options.noun ?? 'KEY=VALUE';
   const valueSchema = { type: ['string', 'number', 'boolean', 'null'] };
   return {
-    schema: { anyOf: [{ type: 'object', additionalProperties: valueSchema }, { type: 'array', items: { type: 'string' } }] },
+    schema: {
+      anyOf: [
+        { type: 'object', additionalProperties: valueSchema },
+        { type: 'array', items: { type: 'string' } },
+      ],
+    },
     read(node, path, diagnostics) {
       if (node.kind === 'list') return pairsToMap(node.items, node, path, noun, diagnostics);
       if (node.kind !== 'map') return wrongKind(node, path, `a mapping, or a list of ${noun}`, diagnostics);
@@ -284,7 +340,8 @@ export function keyValues(options: { separators?: RegExp; noun?: string } = {}):
       for (const [key, entry] of node.entries) {
         const { value } = entry;
         if (value.tag === 'reset' || (value.kind === 'scalar' && value.value === null)) entries.set(key, entry);
-        else if (value.kind === 'scalar') entries.set(key, { keyAt: entry.keyAt, value: { ...value, value: String(value.value) } });
+        else if (value.kind === 'scalar')
+          entries.set(key, { keyAt: entry.keyAt, value: { ...value, value: String(value.value) } });
         else wrongKind(value, `${path}.${key}`, 'a text, number, boolean or null', diagnostics);
       }
       return { ...node, entries };
@@ -303,7 +360,12 @@ function pairsToMap(items: readonly Node[], node: Node, path: string, noun: stri
     const equals = pair.indexOf('=');
     const key = equals === -1 ? pair : pair.slice(0, equals);
     if (key !== key.trimEnd()) {
-      diagnostics.error('VALUE_INVALID', `${path}[${index}]: the name "${key}" ends with a space`, item.at, 'remove the space before "="');
+      diagnostics.error(
+        'VALUE_INVALID',
+        `${path}[${index}]: the name "${key}" ends with a space`,
+        item.at,
+        'remove the space before "="',
+      );
       return;
     }
     entries.set(key, { keyAt: item.at, value: scalar(equals === -1 ? null : pair.slice(equals + 1), item.at) });
@@ -316,12 +378,14 @@ export function either(forms: Partial<Record<Node['kind'], Shape>>, expected: st
   const shapes = Object.values(forms);
   return {
     schema: { anyOf: shapes.map((shape) => shape.schema) },
-    read: (node, path, diagnostics) => forms[node.kind]?.read(node, path, diagnostics) ?? (forms[node.kind] ? undefined : wrongKind(node, path, expected, diagnostics)),
+    read: (node, path, diagnostics) =>
+      forms[node.kind]?.read(node, path, diagnostics) ??
+      (forms[node.kind] ? undefined : wrongKind(node, path, expected, diagnostics)),
   };
 }
 
 /** A shape followed by a change of its canonical form. */
-export function then(shape: Shape, change: (node: Node, path: string, diagnostics: Diagnostics) => Node | undefined): Shape {
+export function andThen(shape: Shape, change: (node: Node, path: string, diagnostics: Diagnostics) => Node | undefined): Shape {
   return {
     schema: shape.schema,
     read(node, path, diagnostics) {
@@ -341,7 +405,11 @@ export function wrongKind(node: Node, path: string, expected: string, diagnostic
 
 export function badValue(node: ScalarNode, path: string, expected: string, diagnostics: Diagnostics): undefined {
   const shown = String(node.value);
-  diagnostics.error('VALUE_INVALID', `${path} must be ${expected}, not "${shown.length > 60 ? `${shown.slice(0, 59)}…` : shown}"`, node.at);
+  diagnostics.error(
+    'VALUE_INVALID',
+    `${path} must be ${expected}, not "${shown.length > 60 ? `${shown.slice(0, 59)}…` : shown}"`,
+    node.at,
+  );
   return undefined;
 }
 
@@ -349,5 +417,9 @@ function kindOf(node: Node): string {
   if (node.kind === 'list') return 'a list';
   if (node.kind === 'map') return 'a mapping';
   if (node.value === null) return 'empty';
-  return typeof node.value === 'string' ? 'a text' : typeof node.value === 'number' ? `the number ${node.value}` : `the boolean ${node.value}`;
+  return typeof node.value === 'string'
+    ? 'a text'
+    : typeof node.value === 'number'
+      ? `the number ${node.value}`
+      : `the boolean ${node.value}`;
 }

@@ -1,5 +1,23 @@
 import type { Diagnostics } from './diagnostics.ts';
-import { boolean, bytes, either, field, fileMode, integer, later, mapOf, object, oneOf, pattern, type Shape, required, several, text, textual, then } from './shapes.ts';
+import {
+  boolean,
+  bytes,
+  either,
+  field,
+  fileMode,
+  integer,
+  later,
+  mapOf,
+  object,
+  oneOf,
+  pattern,
+  type Shape,
+  required,
+  several,
+  text,
+  textual,
+  andThen,
+} from './shapes.ts';
 import { childOf, isNull, list, type Mark, mapping, mappingOf, type Node, scalar, textOf, withEntry } from './source.ts';
 import { normalizePath } from './posix-path.ts';
 import { splitWords } from './words.ts';
@@ -14,8 +32,17 @@ export const command: Shape = {
     const read = textual.read(node, path, diagnostics);
     if (!read) return undefined;
     const words = splitWords(String(textOf(read)));
-    if (words) return list(words.map((word) => scalar(word, node.at)), node.at);
-    diagnostics.error('VALUE_INVALID', `${path} has a quote that is not closed`, node.at, 'write the command as a list: ["sh", "-c", "…"]');
+    if (words)
+      return list(
+        words.map((word) => scalar(word, node.at)),
+        node.at,
+      );
+    diagnostics.error(
+      'VALUE_INVALID',
+      `${path} has a quote that is not closed`,
+      node.at,
+      'write the command as a list: ["sh", "-c", "…"]',
+    );
     return undefined;
   },
 };
@@ -25,7 +52,10 @@ const wordList: Shape = {
   read(node, path, diagnostics) {
     if (node.kind !== 'list') return undefined;
     const words = node.items.map((item, index) => textual.read(item, `${path}[${index}]`, diagnostics));
-    return list(words.filter((word) => word !== undefined), node.at);
+    return list(
+      words.filter((word) => word !== undefined),
+      node.at,
+    );
   },
 };
 
@@ -45,7 +75,7 @@ const longPort = object({
   mode: field(oneOf('ingress', 'host'), 'How replicas share the port; both mean the same on one machine'),
   host_ip: field(text, 'Address of the host the port is published on'),
   target: required(integer(1, 65_535), 'Port in the container'),
-  published: field(then(textual, checkPublished), 'Port of the host, or a range "8000-8010" of which a free one is taken'),
+  published: field(andThen(textual, checkPublished), 'Port of the host, or a range "8000-8010" of which a free one is taken'),
   protocol: field(oneOf('tcp', 'udp', 'sctp'), 'tcp, udp or sctp'),
   name: field(text, 'A name for people'),
   app_protocol: field(text, 'What is spoken over the port, for people'),
@@ -70,7 +100,12 @@ function checkPublished(node: Node, path: string, diagnostics: Diagnostics): Nod
 
 function shortPort(written: string, at: Mark, path: string, diagnostics: Diagnostics): Node | undefined {
   const fault = (why: string) => {
-    diagnostics.error('VALUE_INVALID', `${path}: ${why} in "${written}"`, at, 'write "HOST:CONTAINER", e.g. "8080:80", "127.0.0.1:8080:80" or "53:53/udp"');
+    diagnostics.error(
+      'VALUE_INVALID',
+      `${path}: ${why} in "${written}"`,
+      at,
+      'write "HOST:CONTAINER", e.g. "8080:80", "127.0.0.1:8080:80" or "53:53/udp"',
+    );
     return undefined;
   };
   const { hostIp, published, target, protocol } = splitPort(written);
@@ -82,7 +117,8 @@ function shortPort(written: string, at: Mark, path: string, diagnostics: Diagnos
   const address = hostIp.replace(/^\[|\]$/g, '');
   if (address !== '' && !isAddress(address)) return fault(`"${hostIp}" is no IP address`);
   const count = targets[1] - targets[0] + 1;
-  if (hostPorts && count > 1 && hostPorts[1] - hostPorts[0] + 1 !== count) return fault('the ranges of host and container ports differ in length');
+  if (hostPorts && count > 1 && hostPorts[1] - hostPorts[0] + 1 !== count)
+    return fault('the ranges of host and container ports differ in length');
   const entries = Array.from({ length: count }, (_, index) =>
     mappingOf(
       {
@@ -127,7 +163,11 @@ export function isAddress(written: string): boolean {
   if (!/^[0-9a-f:]+(:\d+\.\d+\.\d+\.\d+)?$/i.test(written) || !written.includes(':')) return false;
   const groups = written.split(':');
   const compressed = written.split('::').length === 2;
-  return groups.every((group) => group.length <= 4 || group.includes('.')) && (compressed ? groups.length <= 8 : groups.length === 8) && !written.includes(':::');
+  return (
+    groups.every((group) => group.length <= 4 || group.includes('.')) &&
+    (compressed ? groups.length <= 8 : groups.length === 8) &&
+    !written.includes(':::')
+  );
 }
 
 const longVolume = object({
@@ -147,7 +187,10 @@ const longVolume = object({
   ),
   volume: field(
     object({
-      labels: later(either({ map: mapOf(textual), list: { schema: { type: 'array' }, read: (node) => node } }, 'a mapping'), 'Labels for an anonymous volume'),
+      labels: later(
+        either({ map: mapOf(textual), list: { schema: { type: 'array' }, read: (node) => node } }, 'a mapping'),
+        'Labels for an anonymous volume',
+      ),
       nocopy: field(boolean, 'Do not copy what the image has at the target into a new volume'),
       subpath: field(text, 'Path within the volume'),
     }),
@@ -155,7 +198,7 @@ const longVolume = object({
   ),
   tmpfs: field(
     object({
-      size: field(then(bytes, notNegative), 'Size'),
+      size: field(andThen(bytes, notNegative), 'Size'),
       mode: field(fileMode, 'Permission bits of its root'),
     }),
     'Of a tmpfs mount',
@@ -175,7 +218,9 @@ export const volume: Shape = {
 
 function withCleanTarget(mount: Node | undefined): Node | undefined {
   const target = childOf(mount, 'target');
-  return mount?.kind === 'map' && target ? withEntry(mount, 'target', scalar(cleanTarget(textOf(target) ?? ''), target.at)) : mount;
+  return mount?.kind === 'map' && target
+    ? withEntry(mount, 'target', scalar(cleanTarget(textOf(target) ?? ''), target.at))
+    : mount;
 }
 
 /** An absolute path without empty, `.` and `..` parts, so that the same place has one spelling. */
@@ -201,16 +246,32 @@ function shortVolume(written: string, at: Mark, path: string, diagnostics: Diagn
   if (written === '') return fault('there is nothing');
   if (sections.length > 3) return fault('too many colons');
   if (sections.some((section) => section === '')) return fault('there is nothing between two colons');
-  if (sections.length === 1) return mappingOf({ type: scalar('volume', at), target: scalar(cleanTarget(written), at), volume: mapping(new Map(), at) }, at);
+  if (sections.length === 1)
+    return mappingOf(
+      { type: scalar('volume', at), target: scalar(cleanTarget(written), at), volume: mapping(new Map(), at) },
+      at,
+    );
   const [source = '', target = '', optionText = ''] = sections;
   const options = optionText === '' ? [] : optionText.split(',');
   const isBind = isHostPath(source);
   for (const option of options) {
-    if (!knownOption(option)) diagnostics.warning('VALUE_INVALID', `${path}: the option "${option}" is unknown and has no effect`, at, 'known are ro, rw, nocopy, z, Z and the propagation modes');
+    if (!knownOption(option))
+      diagnostics.warning(
+        'VALUE_INVALID',
+        `${path}: the option "${option}" is unknown and has no effect`,
+        at,
+        'known are ro, rw, nocopy, z, Z and the propagation modes',
+      );
   }
   const propagation = options.find((option) => propagations.has(option));
   const selinux = options.find((option) => option.toLowerCase() === 'z');
-  const bind = mappingOf({ propagation: propagation === undefined ? undefined : scalar(propagation, at), selinux: selinux === undefined ? undefined : scalar(selinux, at) }, at);
+  const bind = mappingOf(
+    {
+      propagation: propagation === undefined ? undefined : scalar(propagation, at),
+      selinux: selinux === undefined ? undefined : scalar(selinux, at),
+    },
+    at,
+  );
   const volumeOptions = mappingOf({ nocopy: options.includes('nocopy') ? scalar(true, at) : undefined }, at);
   return mappingOf(
     {
@@ -227,7 +288,16 @@ function shortVolume(written: string, at: Mark, path: string, diagnostics: Diagn
 
 function knownOption(option: string): boolean {
   const word = option.toLowerCase();
-  return word === 'ro' || word === 'rw' || word === 'z' || option === 'nocopy' || word === 'cached' || word === 'delegated' || word === 'consistent' || propagations.has(option);
+  return (
+    word === 'ro' ||
+    word === 'rw' ||
+    word === 'z' ||
+    option === 'nocopy' ||
+    word === 'cached' ||
+    word === 'delegated' ||
+    word === 'consistent' ||
+    propagations.has(option)
+  );
 }
 
 /** Splits at colons, but not inside `${…}` and not after a Windows drive letter that a backslash or the end follows. */
@@ -264,7 +334,10 @@ const longGrant = object({
 });
 
 /** One entry of a service's `configs` or `secrets`: a name, or the long form. */
-export const grant: Shape = either({ scalar: then(text, (node) => mappingOf({ source: node }, node.at)), map: longGrant }, 'a name, or a mapping with "source"');
+export const grant: Shape = either(
+  { scalar: andThen(text, (node) => mappingOf({ source: node }, node.at)), map: longGrant },
+  'a name, or a mapping with "source"',
+);
 
 const longDevice = object({
   source: required(text, 'Device of the host'),
@@ -273,16 +346,24 @@ const longDevice = object({
 });
 
 /** One entry of `devices`: "HOST[:CONTAINER[:rwm]]" or the long form. */
-export const device: Shape = either({ scalar: then(text, shortDevice), map: longDevice }, 'a device such as /dev/fuse');
+export const device: Shape = either({ scalar: andThen(text, shortDevice), map: longDevice }, 'a device such as /dev/fuse');
 
 function shortDevice(node: Node, path: string, diagnostics: Diagnostics): Node | undefined {
   const written = String(textOf(node));
   const [source = '', target = '', permissions = 'rwm', ...rest] = written.split(':');
   if (source === '' || rest.length > 0 || !/^[rwm]+$/.test(permissions)) {
-    diagnostics.error('VALUE_INVALID', `${path}: "${written}" is no device`, node.at, 'write "HOST:CONTAINER:rwm", e.g. "/dev/fuse"');
+    diagnostics.error(
+      'VALUE_INVALID',
+      `${path}: "${written}" is no device`,
+      node.at,
+      'write "HOST:CONTAINER:rwm", e.g. "/dev/fuse"',
+    );
     return undefined;
   }
-  return mappingOf({ source: scalar(source, node.at), target: scalar(target || source, node.at), permissions: scalar(permissions, node.at) }, node.at);
+  return mappingOf(
+    { source: scalar(source, node.at), target: scalar(target || source, node.at), permissions: scalar(permissions, node.at) },
+    node.at,
+  );
 }
 
 const longEnvFile = object({
@@ -292,7 +373,10 @@ const longEnvFile = object({
 });
 
 /** One entry of `env_file`. */
-export const envFile: Shape = either({ scalar: then(text, (node) => mappingOf({ path: node }, node.at)), map: longEnvFile }, 'a path, or a mapping with "path"');
+export const envFile: Shape = either(
+  { scalar: andThen(text, (node) => mappingOf({ path: node }, node.at)), map: longEnvFile },
+  'a path, or a mapping with "path"',
+);
 
 /** `extra_hosts`: a list of HOST=IP or HOST:IP, or a map; canonical form: a list of HOST=IP. */
 export const extraHosts: Shape = {
@@ -305,7 +389,13 @@ export const extraHosts: Shape = {
     const addOne = (host: string, ip: string, at: Mark) => {
       const address = ip.trim().replace(/^\[(.*)\]$/, '$1');
       if (host !== '' && (address === 'host-gateway' || isAddress(address))) lines.push(scalar(`${host}=${address}`, at));
-      else diagnostics.error('VALUE_INVALID', `${path}: "${ip}" is no IP address for the host "${host}"`, at, 'write "NAME=ADDRESS", e.g. "db=10.0.0.7" or "host.docker.internal=host-gateway"');
+      else
+        diagnostics.error(
+          'VALUE_INVALID',
+          `${path}: "${ip}" is no IP address for the host "${host}"`,
+          at,
+          'write "NAME=ADDRESS", e.g. "db=10.0.0.7" or "host.docker.internal=host-gateway"',
+        );
     };
     if (node.kind === 'list') {
       for (const item of node.items) {
@@ -343,12 +433,21 @@ export function namesOrMap(value: Shape, valueOfName: (at: Mark) => Node, nullab
 
 /** `ulimits.NAME`: one number for both, or soft and hard. */
 export const ulimit: Shape = either(
-  { scalar: integer(-1), map: object({ soft: required(integer(-1), 'The limit that is in force'), hard: required(integer(-1), 'How far the process may raise it') }) },
+  {
+    scalar: integer(-1),
+    map: object({
+      soft: required(integer(-1), 'The limit that is in force'),
+      hard: required(integer(-1), 'How far the process may raise it'),
+    }),
+  },
   'a number, or a mapping with soft and hard',
 );
 
 /** `external`: true, or the old form with the name inside, which is lifted to `name`. */
-export const external: Shape = either({ scalar: boolean, map: object({ name: field(text, 'Name outside the project') }) }, 'true or false');
+export const external: Shape = either(
+  { scalar: boolean, map: object({ name: field(text, 'Name outside the project') }) },
+  'true or false',
+);
 
 /** Lifts `external: {name: N}` to `external: true, name: N`. */
 export function liftExternalName(node: Node, path: string, diagnostics: Diagnostics): Node | undefined {
@@ -359,10 +458,20 @@ export function liftExternalName(node: Node, path: string, diagnostics: Diagnost
   const flagged = withEntry(node, 'external', scalar(true, old.at));
   if (!name || isNull(name)) return flagged;
   if (childOf(node, 'name')) {
-    diagnostics.error('CONFLICT', `${path} has both "name" and "external.name"`, name.at, 'keep "name", and write "external: true"');
+    diagnostics.error(
+      'CONFLICT',
+      `${path} has both "name" and "external.name"`,
+      name.at,
+      'keep "name", and write "external: true"',
+    );
     return undefined;
   }
-  diagnostics.warning('UNSUPPORTED_ATTRIBUTE', `${path}.external.name is the old form`, name.at, `write "external: true" and "name: ${String(textOf(name))}"`);
+  diagnostics.warning(
+    'UNSUPPORTED_ATTRIBUTE',
+    `${path}.external.name is the old form`,
+    name.at,
+    `write "external: true" and "name: ${String(textOf(name))}"`,
+  );
   return withEntry(flagged, 'name', name);
 }
 
@@ -372,7 +481,11 @@ export function allOrList(item: Shape): Shape {
     schema: { anyOf: [{ const: 'all' }, { type: 'array', items: item.schema }] },
     read(node, path, diagnostics) {
       if (textOf(node) === 'all') return list([mappingOf({ count: scalar(-1, node.at) }, node.at)], node.at);
-      if (node.kind === 'list') return list(node.items.flatMap((entry, index) => item.read(entry, `${path}[${index}]`, diagnostics) ?? []), node.at);
+      if (node.kind === 'list')
+        return list(
+          node.items.flatMap((entry, index) => item.read(entry, `${path}[${index}]`, diagnostics) ?? []),
+          node.at,
+        );
       diagnostics.error('VALUE_INVALID', `${path} must be "all" or a list`, node.at);
       return undefined;
     },

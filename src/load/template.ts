@@ -32,7 +32,7 @@ export function substitute(text: string, lookup: Lookup, onUnset: (name: string,
     if (dollar === -1) break;
     result += text.slice(position, dollar);
     const part = readPart(text, dollar);
-    result += valueOf(part, text, { lookup, onUnset });
+    result += textFor(part, text, { lookup, onUnset });
     position = part.end;
   }
   return result + text.slice(position);
@@ -99,7 +99,10 @@ function closingBrace(text: string, open: number): number {
 }
 
 function invalid(text: string, start: number, end: number): TemplateFault {
-  return new TemplateFault('invalid', `"${text.slice(start, Math.min(end, start + 80))}" is no variable`, { offset: start, length: Math.max(1, end - start) });
+  return new TemplateFault('invalid', `"${text.slice(start, Math.min(end, start + 80))}" is no variable`, {
+    offset: start,
+    length: Math.max(1, end - start),
+  });
 }
 
 interface Environment {
@@ -107,7 +110,7 @@ interface Environment {
   readonly onUnset: (name: string, offset: number) => void;
 }
 
-function valueOf(part: Part, text: string, environment: Environment): string {
+function textFor(part: Part, text: string, environment: Environment): string {
   if (part.name === undefined) return '$';
   const value = environment.lookup(part.name);
   // With the colon an empty value counts as none.
@@ -132,7 +135,11 @@ const nestingLimit = 50;
 
 function nested(part: Part, environment: Environment): string {
   const depth = part.operand.split('${').length;
-  if (depth > nestingLimit) throw new TemplateFault('invalid', `more than ${nestingLimit} variables inside one another`, { offset: part.start, length: part.end - part.start });
+  if (depth > nestingLimit)
+    throw new TemplateFault('invalid', `more than ${nestingLimit} variables inside one another`, {
+      offset: part.start,
+      length: part.end - part.start,
+    });
   const shifted = (name: string, offset: number) => environment.onUnset(name, part.operandStart + offset);
   return substitute(part.operand, environment.lookup, shifted);
 }
@@ -140,5 +147,9 @@ function nested(part: Part, environment: Environment): string {
 function missing(part: Part, text: string, why: string): TemplateFault {
   const name = part.name as string;
   const message = `the variable ${name} is required and ${part.operator === ':?' ? 'not set, or empty' : 'not set'}${why ? `: ${why}` : ''}`;
-  return new TemplateFault('missing', message, { variable: name, offset: part.start, length: Math.min(part.end, text.length) - part.start });
+  return new TemplateFault('missing', message, {
+    variable: name,
+    offset: part.start,
+    length: Math.min(part.end, text.length) - part.start,
+  });
 }

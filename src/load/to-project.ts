@@ -19,11 +19,18 @@ export function toProject({ name, workingDir, configFiles, model, services, inac
   const typed = entriesOf(services).map(([key, { value }]) => toService(key, value));
   const uses = {
     networks: new Set(typed.flatMap((service) => service.networks.map((attachment) => attachment.network))),
-    volumes: new Set(typed.flatMap((service) => service.mounts.flatMap((mount) => (mount.type === 'volume' && mount.source !== undefined ? [mount.source] : [])))),
+    volumes: new Set(
+      typed.flatMap((service) =>
+        service.mounts.flatMap((mount) => (mount.type === 'volume' && mount.source !== undefined ? [mount.source] : [])),
+      ),
+    ),
     configs: new Set(typed.flatMap((service) => service.configs.map((grant) => grant.source))),
     secrets: new Set(typed.flatMap((service) => service.secrets.map((grant) => grant.source))),
   };
-  const used = (kind: keyof typeof uses) => entriesOf(childOf(model, kind)).filter(([key]) => uses[kind].has(key)).sort(byKey);
+  const used = (kind: keyof typeof uses) =>
+    entriesOf(childOf(model, kind))
+      .filter(([key]) => uses[kind].has(key))
+      .sort(byKey);
   return {
     name,
     workingDir,
@@ -61,7 +68,10 @@ function toNetwork(key: string, node: Node): NetworkSpec {
 }
 
 function toPool(node: Node): IpamPool {
-  return { ...pick(node, { subnet: 'subnet', gateway: 'gateway', ip_range: 'ipRange' }), auxAddresses: stringMap(childOf(node, 'aux_addresses')) };
+  return {
+    ...pick(node, { subnet: 'subnet', gateway: 'gateway', ip_range: 'ipRange' }),
+    auxAddresses: stringMap(childOf(node, 'aux_addresses')),
+  };
 }
 
 function toVolume(key: string, node: Node): VolumeSpec {
@@ -78,5 +88,11 @@ function toVolume(key: string, node: Node): VolumeSpec {
 function toFileSource(key: string, node: Node): FileSource {
   const labels: StringMap = stringMap(childOf(node, 'labels'));
   const name = textOf(childOf(node, 'name')) ?? key;
-  return { key, name, ...pick(node, { file: 'file', content: 'content', environment: 'environment' }), external: flag(node, 'external'), labels };
+  return {
+    key,
+    name,
+    ...pick(node, { file: 'file', content: 'content', environment: 'environment' }),
+    external: flag(node, 'external'),
+    labels,
+  };
 }

@@ -1,5 +1,22 @@
 import type {
-  BindMount, Dependency, Device, FileGrant, HealthCheck, Hook, HostEntry, Mount, NetworkAttachment, NetworkMode, PortMapping, Resources, RestartPolicy, Service, TmpfsMount, Ulimit, VolumeMount, WatchRule,
+  BindMount,
+  Dependency,
+  Device,
+  FileGrant,
+  HealthCheck,
+  Hook,
+  HostEntry,
+  Mount,
+  NetworkAttachment,
+  NetworkMode,
+  PortMapping,
+  Resources,
+  RestartPolicy,
+  Service,
+  TmpfsMount,
+  Ulimit,
+  VolumeMount,
+  WatchRule,
 } from '../model/project.ts';
 import { parseBytes } from '../model/units.ts';
 import { rangeOf } from './short-forms.ts';
@@ -55,7 +72,10 @@ export function toService(name: string, node: Node): Service {
     mounts: [...itemsOf(at('volumes')).map(toMount), ...texts(at('tmpfs')).map(toTmpfs)],
     configs: itemsOf(at('configs')).map((grant) => toGrant(grant, '/')),
     secrets: itemsOf(at('secrets')).map((grant) => toGrant(grant, '/run/secrets/')),
-    ...(logging && !isNull(logging) && { logging: { ...pick(logging, { driver: 'driver' }), options: stringMap(childOf(logging, 'options')) } }),
+    ...(logging &&
+      !isNull(logging) && {
+        logging: { ...pick(logging, { driver: 'driver' }), options: stringMap(childOf(logging, 'options')) },
+      }),
     watch: itemsOf(at('develop', 'watch')).map(toWatchRule),
     profiles: texts(at('profiles')),
   };
@@ -125,7 +145,11 @@ function firstNumber(node: Node, paths: readonly (readonly string[])[]): number 
 
 function toDevice(node: Node): Device {
   const source = textOf(childOf(node, 'source')) ?? '';
-  return { source, target: textOf(childOf(node, 'target')) ?? source, permissions: textOf(childOf(node, 'permissions')) ?? 'rwm' };
+  return {
+    source,
+    target: textOf(childOf(node, 'target')) ?? source,
+    permissions: textOf(childOf(node, 'permissions')) ?? 'rwm',
+  };
 }
 
 function toDependency(service: string, node: Node): Dependency {
@@ -144,7 +168,8 @@ function toRestartPolicy(node: Node): RestartPolicy {
   if (written !== undefined && written !== '') return restartPolicyIn(written);
   if (!policy || isNull(policy)) return { kind: 'no' };
   const condition = textOf(childOf(policy, 'condition')) ?? 'any';
-  if (condition === 'on-failure') return { kind: 'on-failure', maxAttempts: Number(textOf(childOf(policy, 'max_attempts')) ?? 0) };
+  if (condition === 'on-failure')
+    return { kind: 'on-failure', maxAttempts: Number(textOf(childOf(policy, 'max_attempts')) ?? 0) };
   return { kind: condition === 'any' ? 'always' : 'no' };
 }
 
@@ -184,10 +209,18 @@ function toNetworkMode(text: string | undefined): NetworkMode {
 }
 
 function attachmentsOf(node: Node): NetworkAttachment[] {
+  // docker's own bridge is not there; the project's default network does the same.
+  if (textOf(childOf(node, 'network_mode')) === 'bridge')
+    return [{ network: 'default', aliases: [], priority: 0, gwPriority: 0 }];
   return entriesOf(childOf(node, 'networks')).map(([network, { value }]) => ({
     network,
     aliases: texts(childOf(value, 'aliases')),
-    ...pick(value, { ipv4_address: 'ipv4Address', ipv6_address: 'ipv6Address', mac_address: 'macAddress', interface_name: 'interfaceName' }),
+    ...pick(value, {
+      ipv4_address: 'ipv4Address',
+      ipv6_address: 'ipv6Address',
+      mac_address: 'macAddress',
+      interface_name: 'interfaceName',
+    }),
     priority: Number(textOf(childOf(value, 'priority')) ?? 0),
     gwPriority: Number(textOf(childOf(value, 'gw_priority')) ?? 0),
   }));
@@ -217,7 +250,12 @@ function toMount(node: Node): Mount {
   if (type === 'bind') return toBind(node, common);
   if (type === 'tmpfs') return toLongTmpfs(node, common);
   const options = childOf(node, 'volume');
-  const mount: VolumeMount = { type: 'volume', ...common, noCopy: flag(options, 'nocopy'), ...(options && pick(options, { subpath: 'subpath' })) };
+  const mount: VolumeMount = {
+    type: 'volume',
+    ...common,
+    noCopy: flag(options, 'nocopy'),
+    ...(options && pick(options, { subpath: 'subpath' })),
+  };
   const source = textOf(childOf(node, 'source'));
   return source ? { ...mount, source } : mount;
 }
@@ -238,23 +276,37 @@ function toBind(node: Node, common: { target: string; readOnly: boolean }): Bind
 function toLongTmpfs(node: Node, common: { target: string; readOnly: boolean }): TmpfsMount {
   const size = Number(textOf(childOf(node, 'tmpfs', 'size')) ?? 0);
   const mode = textOf(childOf(node, 'tmpfs', 'mode'));
-  return { type: 'tmpfs', ...common, ...(size > 0 && { sizeBytes: size }), ...(mode !== undefined && { mode: Number.parseInt(mode, 8) }), options: [] };
+  return {
+    type: 'tmpfs',
+    ...common,
+    ...(size > 0 && { sizeBytes: size }),
+    ...(mode !== undefined && { mode: Number.parseInt(mode, 8) }),
+    options: [],
+  };
 }
 
 /** The short form: PATH[:OPTION,…]. */
 function toTmpfs(written: string): TmpfsMount {
   const colon = written.indexOf(':');
-  const options = colon === -1 ? [] : written.slice(colon + 1).split(',').filter((option) => option !== '');
-  const valueOf = (key: string) => options.find((option) => option.startsWith(`${key}=`))?.slice(key.length + 1);
-  const size = parseBytes(valueOf('size') ?? '');
-  const mode = valueOf('mode');
+  const options =
+    colon === -1
+      ? []
+      : written
+          .slice(colon + 1)
+          .split(',')
+          .filter((option) => option !== '');
+  const optionValue = (key: string) => options.find((option) => option.startsWith(`${key}=`))?.slice(key.length + 1);
+  const size = parseBytes(optionValue('size') ?? '');
+  const mode = optionValue('mode');
   return {
     type: 'tmpfs',
     target: colon === -1 ? written : written.slice(0, colon),
     readOnly: options.includes('ro'),
     ...(size !== undefined && { sizeBytes: size }),
     ...(mode !== undefined && /^[0-7]+$/.test(mode) && { mode: Number.parseInt(mode, 8) }),
-    options: options.filter((option) => !/^(size=|mode=|ro$|rw$)/.test(option) || (option.startsWith('size=') && size === undefined)),
+    options: options.filter(
+      (option) => !/^(size=|mode=|ro$|rw$)/.test(option) || (option.startsWith('size=') && size === undefined),
+    ),
   };
 }
 
@@ -263,7 +315,12 @@ function toGrant(node: Node, folder: string): FileGrant {
   const source = textOf(childOf(node, 'source')) ?? '';
   const target = textOf(childOf(node, 'target')) || source;
   const mode = textOf(childOf(node, 'mode'));
-  return { source, target: target.startsWith('/') ? target : `${folder}${target}`, ...pick(node, { uid: 'uid', gid: 'gid' }), ...(mode !== undefined && { mode: Number.parseInt(mode, 8) }) };
+  return {
+    source,
+    target: target.startsWith('/') ? target : `${folder}${target}`,
+    ...pick(node, { uid: 'uid', gid: 'gid' }),
+    ...(mode !== undefined && { mode: Number.parseInt(mode, 8) }),
+  };
 }
 
 function toWatchRule(node: Node): WatchRule {

@@ -1,4 +1,15 @@
-import { type Alias, Composer, isAlias, isMap, isPair, isScalar, isSeq, type ParsedNode, Parser, type Scalar as YamlScalar } from 'yaml';
+import {
+  type Alias,
+  Composer,
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  type ParsedNode,
+  Parser,
+  type Scalar as YamlScalar,
+} from 'yaml';
 import type { Diagnostics } from './diagnostics.ts';
 import { plainScalar } from './scalar.ts';
 import { type Mark, type MapEntry, markAt, type Node, type SourceText, sourceText, type Tag } from './source.ts';
@@ -17,7 +28,11 @@ export const yamlLimits = {
 export function readYaml(file: string, text: string, diagnostics: Diagnostics): Node[] | undefined {
   const source = sourceText(file, text);
   if (text.length > yamlLimits.characters) {
-    diagnostics.error('FILE_TOO_LARGE', `the file has ${text.length} characters; a compose file may have ${yamlLimits.characters}`, markAt(source, 0));
+    diagnostics.error(
+      'FILE_TOO_LARGE',
+      `the file has ${text.length} characters; a compose file may have ${yamlLimits.characters}`,
+      markAt(source, 0),
+    );
     return undefined;
   }
   const binary = text.indexOf('\0');
@@ -57,7 +72,13 @@ class TreeReader {
     if (mayBeDeep(this.#source.text)) for (const token of tokens) this.#checkDepth(token);
     // `failsafe`: every scalar stays text here, because compose's own rules (scalar.ts) say what a plain one means.
     // `uniqueKeys` compares every key with every other one; this reader does it with a Map.
-    const composer = new Composer({ schema: 'failsafe', uniqueKeys: false, prettyErrors: false, logLevel: 'silent', strict: true });
+    const composer = new Composer({
+      schema: 'failsafe',
+      uniqueKeys: false,
+      prettyErrors: false,
+      logLevel: 'silent',
+      strict: true,
+    });
     const documents = [...composer.compose(tokens, true, this.#source.text.length)];
     const errors = documents.flatMap((document) => document.errors);
     for (const error of errors.slice(0, 20)) {
@@ -78,7 +99,8 @@ class TreeReader {
     for (let next = pending.pop(); next; next = pending.pop()) {
       const [current, depth] = next;
       if (typeof current !== 'object' || current === null) continue;
-      if (depth > yamlLimits.depth) this.#stop('FILE_INVALID', `more than ${yamlLimits.depth} levels of nesting`, this.#markOfToken(current));
+      if (depth > yamlLimits.depth)
+        this.#stop('FILE_INVALID', `more than ${yamlLimits.depth} levels of nesting`, this.#markOfToken(current));
       const { items, value, key } = current as { items?: unknown[]; value?: unknown; key?: unknown };
       const isCollection = Array.isArray(items);
       if (isCollection) for (const item of items) pending.push([item, depth + 1]);
@@ -99,7 +121,11 @@ class TreeReader {
     const anchor = node.anchor;
     if (anchor !== undefined) this.#anchors.set(anchor, { node: undefined, size: 0 });
     const tag = tags[node.tag ?? ''];
-    const read = isMap(node) ? this.#map(node.items, at) : isSeq(node) ? this.#list(node.items, at) : this.#scalar(node as YamlScalar.Parsed, at);
+    const read = isMap(node)
+      ? this.#map(node.items, at)
+      : isSeq(node)
+        ? this.#list(node.items, at)
+        : this.#scalar(node as YamlScalar.Parsed, at);
     const tagged = tag ? { ...read, tag } : read;
     if (anchor !== undefined) this.#anchors.set(anchor, { node: tagged, size: this.#values - before + 1 });
     return tagged;
@@ -144,7 +170,9 @@ class TreeReader {
       if (key === '<<' && isScalar(keyNode) && keyNode.type === 'PLAIN') merged.push([value, keyAt]);
       else this.#addEntry(entries, key, { keyAt, value });
     }
-    for (const [value, keyAt] of merged) for (const map of this.#mergedMaps(value, keyAt)) for (const [key, entry] of map) if (!entries.has(key)) entries.set(key, entry);
+    for (const [value, keyAt] of merged)
+      for (const map of this.#mergedMaps(value, keyAt))
+        for (const [key, entry] of map) if (!entries.has(key)) entries.set(key, entry);
     return { kind: 'map', entries, at };
   }
 
@@ -161,7 +189,12 @@ class TreeReader {
     const earlier = entries.get(key);
     if (earlier) {
       const line = this.#lineOf(earlier.keyAt);
-      this.#diagnostics.error('YAML_SYNTAX', `the key "${key}" is already there, in line ${line}`, entry.keyAt, 'remove one of the two');
+      this.#diagnostics.error(
+        'YAML_SYNTAX',
+        `the key "${key}" is already there, in line ${line}`,
+        entry.keyAt,
+        'remove one of the two',
+      );
       return;
     }
     entries.set(key, entry);

@@ -81,7 +81,8 @@ export function renderBundle(input: BundleInput): OciSpec {
 
 function processOf(input: BundleInput, security: SecurityOptions, capabilities: readonly string[]): OciProcess {
   const { service, user } = input;
-  // Only root starts with capabilities in force: execve takes them from anybody else anyway, but for an init between it does not.
+  // Only root starts with capabilities in force: execve takes them from anybody else anyway, but for an init between it does
+  // not.
   const inForce = user.uid === 0 ? capabilities : [];
   return {
     terminal: service.tty,
@@ -101,17 +102,24 @@ export function processArgs(service: Service, image: ImageConfig): readonly stri
   const command = service.command ?? (service.entrypoint === undefined ? image.command : []);
   const args = [...(service.entrypoint ?? image.entrypoint), ...command];
   if (args.length > 0 && args[0] !== '') return args;
-  throw new TscomposeError('VALUE_INVALID', `service "${service.name}" has no command, and neither has image "${service.image}"`, {
-    service: service.name,
-    hint: 'add "command:" to the service',
-  });
+  throw new TscomposeError(
+    'VALUE_INVALID',
+    `service "${service.name}" has no command, and neither has image "${service.image}"`,
+    {
+      service: service.name,
+      hint: 'add "command:" to the service',
+    },
+  );
 }
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Later ones win: our defaults, the image's, the service's. A value set to nothing stays so. */
 function processEnv(input: BundleInput): readonly string[] {
-  const variables = new Map<string, string>([['PATH', defaultPath], ['HOSTNAME', input.hostname]]);
+  const variables = new Map<string, string>([
+    ['PATH', defaultPath],
+    ['HOSTNAME', input.hostname],
+  ]);
   if (input.service.tty) variables.set('TERM', 'xterm');
   for (const entry of input.image.environment) setEntry(variables, entry);
   for (const [name, value] of Object.entries(input.service.environment)) variables.set(name, value);
@@ -142,7 +150,10 @@ function mountsOf(input: BundleInput, security: SecurityOptions): readonly OciMo
 // The kernel's part
 
 function linuxOf(
-  input: BundleInput, security: SecurityOptions, capabilities: readonly string[], mounts: readonly OciMount[],
+  input: BundleInput,
+  security: SecurityOptions,
+  capabilities: readonly string[],
+  mounts: readonly OciMount[],
 ): OciLinux {
   const { service } = input;
   const { devices, rules } = serviceDevices(service, input.deviceNodes);
@@ -221,10 +232,23 @@ function nonEmpty<K extends string, T extends object>(key: K, values: T): { read
   return (Object.keys(defined).length === 0 ? {} : { [key]: defined }) as { readonly [P in K]?: Defined<T> };
 }
 
-/** Docker's lists (moby oci/defaults): what tells about or changes the whole machine. GHSA-6fw5-f8r9-fgfm added interrupts and thermal_throttle. */
+/**
+ * Docker's lists (moby oci/defaults): what tells about or changes the whole machine. GHSA-6fw5-f8r9-fgfm added interrupts and
+ * thermal_throttle.
+ */
 const maskedPaths: readonly string[] = [
-  '/proc/acpi', '/proc/asound', '/proc/interrupts', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/sched_debug', '/proc/scsi',
-  '/proc/timer_list', '/proc/timer_stats', '/sys/devices/virtual/powercap', '/sys/firmware',
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
 ];
 
 const readonlyPaths: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];

@@ -12,14 +12,14 @@ const names = (
 export const allCapabilities: readonly string[] = names.map((name) => `CAP_${name}`);
 
 /** The fourteen that docker gives a container (moby daemon/pkg/oci/caps), 0xa80425fb. */
-export const defaultCapabilities: readonly string[] = (
+export const defaultCapabilities: readonly string[] =
   'CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL AUDIT_WRITE'
-)
-  .split(' ')
-  .map((name) => `CAP_${name}`);
+    .split(' ')
+    .map((name) => `CAP_${name}`);
 
 /**
- * What a service may do: docker's semantics of `cap_add` and `cap_drop` (moby oci/caps TweakCapabilities). What is added by name
+ * What a service may do: docker's semantics of `cap_add` and `cap_drop` (moby oci/caps TweakCapabilities). What is added by
+ * name
  * stays even when the same name is dropped; ALL added is everything but what is dropped; ALL dropped leaves what is added.
  * Sorted by bit number. @throws VALUE_INVALID for an unknown name
  */
@@ -33,7 +33,8 @@ export function grantedCapabilities(add: readonly string[], drop: readonly strin
 }
 
 /**
- * Capabilities that a service asks for by name and that this machine cannot give, because tscompose's own bounding set lacks them:
+ * Capabilities that a service asks for by name and that this machine cannot give, because tscompose's own bounding set lacks
+ * them:
  * a reason to refuse. What only comes with ALL or `privileged` is left out silently by the lowering instead.
  */
 export function ungrantableCapabilities(add: readonly string[], available: bigint): readonly string[] {
@@ -49,7 +50,9 @@ export function boundingSetOf(status: string): bigint {
 
 /** Names → bits. @throws VALUE_INVALID for an unknown name */
 export function capabilityMask(capabilities: readonly string[]): bigint {
-  const bits = capabilities.map(normalize).map((name) => (name === 'ALL' ? (1n << 41n) - 1n : 1n << BigInt(allCapabilities.indexOf(name))));
+  const bits = capabilities
+    .map(normalize)
+    .map((name) => (name === 'ALL' ? (1n << 41n) - 1n : 1n << BigInt(allCapabilities.indexOf(name))));
   return bits.reduce((mask, bit) => mask | bit, 0n);
 }
 
@@ -63,5 +66,7 @@ function normalize(text: string): string {
   if (upper === 'ALL' || upper === 'CAP_ALL') return 'ALL';
   const name = upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
   if (allCapabilities.includes(name)) return name;
-  throw new TscomposeError('VALUE_INVALID', `"${text}" is no capability`, { hint: 'capabilities(7) lists them, for example NET_ADMIN' });
+  throw new TscomposeError('VALUE_INVALID', `"${text}" is no capability`, {
+    hint: 'capabilities(7) lists them, for example NET_ADMIN',
+  });
 }

@@ -45,7 +45,11 @@ export function readCgroupLayout(texts: CgroupTexts): CgroupLayout | undefined {
     base: texts.delegated ? ownUnifiedCgroup(texts.cgroup) : '/',
     controllers: texts.controllers.split(/\s+/).filter((name) => name !== ''),
   };
-  return { version: hierarchies.some(hasController) ? 'hybrid' : 'v2', hierarchies: hierarchies.some(hasController) ? hierarchies : [], unified: tree };
+  return {
+    version: hierarchies.some(hasController) ? 'hybrid' : 'v2',
+    hierarchies: hierarchies.some(hasController) ? hierarchies : [],
+    unified: tree,
+  };
 }
 
 /** Where the version 2 tree is mounted; undefined: nowhere. */
@@ -76,7 +80,20 @@ function cgroupMounts(mountinfo: string): readonly CgroupMount[] {
 }
 
 const knownControllers = [
-  'cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'net_cls', 'blkio', 'perf_event', 'net_prio', 'hugetlb', 'pids', 'rdma', 'misc',
+  'cpu',
+  'cpuacct',
+  'cpuset',
+  'memory',
+  'devices',
+  'freezer',
+  'net_cls',
+  'blkio',
+  'perf_event',
+  'net_prio',
+  'hugetlb',
+  'pids',
+  'rdma',
+  'misc',
 ];
 
 function hierarchyOf(mount: CgroupMount): readonly CgroupHierarchy[] {

@@ -37,7 +37,9 @@ export function cgroupDirectories(layout: CgroupLayout, path: string): readonly 
  */
 export function cgroupPlan(layout: CgroupLayout, path: string, resources: OciResources): CgroupPlan {
   checkPath(path);
-  return layout.version === 'v2' ? unifiedPlan(layout.unified as UnifiedCgroup, path, resources) : splitPlan(layout, path, resources);
+  return layout.version === 'v2'
+    ? unifiedPlan(layout.unified as UnifiedCgroup, path, resources)
+    : splitPlan(layout, path, resources);
 }
 
 /** SR: a path that leaves our subtree would put limits and kills on somebody else's processes. */
@@ -51,7 +53,12 @@ function checkPath(path: string): void {
 
 function splitPlan(layout: CgroupLayout, path: string, resources: OciResources): CgroupPlan {
   const hierarchies = usedHierarchies(layout, resources);
-  const settings = [...memorySettings(resources.memory), ...cpuSettings(resources.cpu), ...pidsSettings(resources), ...deviceSettings(resources)];
+  const settings = [
+    ...memorySettings(resources.memory),
+    ...cpuSettings(resources.cpu),
+    ...pidsSettings(resources),
+    ...deviceSettings(resources),
+  ];
   const attach = hierarchies.map((hierarchy) => `${hierarchy.mountpoint}${path}`);
   const cloneInto = layout.unified && unifiedDirectory(layout.unified, path);
   return {
@@ -87,7 +94,8 @@ interface Setting {
 function memorySettings(memory: OciMemory = {}): readonly Setting[] {
   const settings: Setting[] = [];
   const add = (file: string, value: number | undefined, optional?: boolean): void => {
-    if (value !== undefined) settings.push({ controller: 'memory', file, value: String(value), ...(optional ? { optional } : {}) });
+    if (value !== undefined)
+      settings.push({ controller: 'memory', file, value: String(value), ...(optional ? { optional } : {}) });
   };
   add('memory.limit_in_bytes', memory.limit);
   add('memory.soft_limit_in_bytes', memory.reservation);
@@ -165,13 +173,25 @@ function unifiedDirectory(unified: UnifiedCgroup, path: string): string {
  * controllers may be on already in a parent that we may not write to; what is really missing shows when a limit is written.
  */
 function enableControllers(unified: UnifiedCgroup, path: string, resources: OciResources): readonly ProgramOp[] {
-  const wanted = resources.cpu?.cpus || resources.cpu?.mems ? ['cpu', 'memory', 'pids', 'io', 'cpuset'] : ['cpu', 'memory', 'pids', 'io'];
-  const value = wanted.filter((name) => unified.controllers.includes(name)).map((name) => `+${name}`).join(' ');
+  const wanted =
+    resources.cpu?.cpus || resources.cpu?.mems ? ['cpu', 'memory', 'pids', 'io', 'cpuset'] : ['cpu', 'memory', 'pids', 'io'];
+  const value = wanted
+    .filter((name) => unified.controllers.includes(name))
+    .map((name) => `+${name}`)
+    .join(' ');
   if (value === '') return [];
   const parts = path.split('/').slice(1);
   return parts.map((_part, depth) => {
-    const above = parts.slice(0, depth).map((part) => `/${part}`).join('');
-    return { op: 'cgroupWrite', flags: OpFlag.optional, a: `${unifiedDirectory(unified, above)}/cgroup.subtree_control`, b: value };
+    const above = parts
+      .slice(0, depth)
+      .map((part) => `/${part}`)
+      .join('');
+    return {
+      op: 'cgroupWrite',
+      flags: OpFlag.optional,
+      a: `${unifiedDirectory(unified, above)}/cgroup.subtree_control`,
+      b: value,
+    };
   });
 }
 
@@ -207,7 +227,8 @@ function unifiedCpu(cpu: OciCpu = {}): readonly Setting[] {
 }
 
 /**
- * Version 1 shares (2 … 262144, default 1024) → version 2 weight (1 … 10000, default 100). The curve through all three points that
+ * Version 1 shares (2 … 262144, default 1024) → version 2 weight (1 … 10000, default 100). The curve through all three points
+ * that
  * runc (since 1.3.2), crun (1.23) and Kubernetes agreed on; the older straight line put the default at 39.
  */
 export function weightFromShares(shares: number): number {
@@ -241,7 +262,11 @@ function writeOp(file: string, setting: Setting): ProgramOp {
 }
 
 function missingController(controller: string): TscomposeError {
-  return new TscomposeError('VALUE_INVALID', `a limit needs the cgroup controller "${controller}", which this machine does not offer`, {
-    hint: `remove the limit, or mount the controller and boot without cgroup_disable=${controller}`,
-  });
+  return new TscomposeError(
+    'VALUE_INVALID',
+    `a limit needs the cgroup controller "${controller}", which this machine does not offer`,
+    {
+      hint: `remove the limit, or mount the controller and boot without cgroup_disable=${controller}`,
+    },
+  );
 }

@@ -1,7 +1,8 @@
 import type { OciDeviceRule } from './spec.ts';
 
 /**
- * Device rules as the kernel's version 1 controller keeps them (admin-guide/cgroup-v1/devices.rst): a default, and exceptions from it.
+ * Device rules as the kernel's version 1 controller keeps them (admin-guide/cgroup-v1/devices.rst): a default, and exceptions
+ * from it.
  * Version 2 has no such files, only a BPF program; folding the list first gives both the same meaning.
  */
 export interface DevicePolicy {
@@ -78,7 +79,8 @@ export function deviceRuleText(exception: DeviceException): string {
 
 /**
  * The same policy as a BPF_PROG_TYPE_CGROUP_DEVICE program for version 2: struct bpf_insn[], 8 bytes each.
- * Its context is struct bpf_cgroup_dev_ctx of linux/bpf.h: access in the upper and type in the lower half of the first word, then
+ * Its context is struct bpf_cgroup_dev_ctx of linux/bpf.h: access in the upper and type in the lower half of the first word,
+ * then
  * major, then minor. Returns 1 to allow.
  */
 export function deviceProgram(policy: DevicePolicy): Uint8Array {

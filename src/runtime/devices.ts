@@ -16,8 +16,16 @@ export interface DeviceNode {
 
 /** The nodes every container has: runtime-spec config-linux.md, "Default Devices" (console and ptmx are made otherwise). */
 export const defaultDevices: readonly OciDevice[] = (
-  [['null', 3], ['zero', 5], ['full', 7], ['random', 8], ['urandom', 9]] as const
-).map(([name, minor]) => characterDevice(`/dev/${name}`, 1, minor)).concat(characterDevice('/dev/tty', 5, 0));
+  [
+    ['null', 3],
+    ['zero', 5],
+    ['full', 7],
+    ['random', 8],
+    ['urandom', 9],
+  ] as const
+)
+  .map(([name, minor]) => characterDevice(`/dev/${name}`, 1, minor))
+  .concat(characterDevice('/dev/tty', 5, 0));
 
 function characterDevice(path: string, major: number, minor: number): OciDevice {
   return { type: 'c', path, major, minor, fileMode: 0o666, uid: 0, gid: 0 };
@@ -25,7 +33,10 @@ function characterDevice(path: string, major: number, minor: number): OciDevice 
 
 /** Links into /proc/self and devpts: runtime-spec runtime-linux.md, "Dev symbolic links". */
 export const deviceLinks: ReadonlyArray<readonly [path: string, target: string]> = [
-  ['/dev/fd', '/proc/self/fd'], ['/dev/stdin', '/proc/self/fd/0'], ['/dev/stdout', '/proc/self/fd/1'], ['/dev/stderr', '/proc/self/fd/2'],
+  ['/dev/fd', '/proc/self/fd'],
+  ['/dev/stdin', '/proc/self/fd/0'],
+  ['/dev/stdout', '/proc/self/fd/1'],
+  ['/dev/stderr', '/proc/self/fd/2'],
   ['/dev/ptmx', 'pts/ptmx'],
 ];
 
@@ -40,11 +51,16 @@ const defaultRules: readonly OciDeviceRule[] = [
 ];
 
 /**
- * Nodes and rules of a service. `nodes` are the host's: behind each of `devices` (a folder stands for the nodes in it), or all of
+ * Nodes and rules of a service. `nodes` are the host's: behind each of `devices` (a folder stands for the nodes in it), or all
+ * of
  * /dev's for a privileged one.
  */
-export function serviceDevices(service: Service, nodes: readonly DeviceNode[]): { devices: readonly OciDevice[]; rules: readonly OciDeviceRule[] } {
-  if (service.privileged) return { devices: nodes.map((node) => ociDevice(node, node.path)), rules: [{ allow: true, access: 'rwm' }] };
+export function serviceDevices(
+  service: Service,
+  nodes: readonly DeviceNode[],
+): { devices: readonly OciDevice[]; rules: readonly OciDeviceRule[] } {
+  if (service.privileged)
+    return { devices: nodes.map((node) => ociDevice(node, node.path)), rules: [{ allow: true, access: 'rwm' }] };
   const granted = service.devices.flatMap((device) => nodes.flatMap((node) => grantedDevice(device, node)));
   return {
     devices: [...defaultDevices, ...granted.map(({ device }) => device)],

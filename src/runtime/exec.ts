@@ -30,7 +30,8 @@ export interface ExecOptions {
 }
 
 /**
- * The launch program of a command in a running container: enter its cgroups while they can be seen, join all namespaces by the pidfd
+ * The launch program of a command in a running container: enter its cgroups while they can be seen, join all namespaces by the
+ * pidfd
  * of init at once, fork for the pid namespace, then be confined as the container is.
  */
 export function lowerExec(options: ExecOptions): ProgramOp[] {
@@ -46,7 +47,12 @@ export function lowerExec(options: ExecOptions): ProgramOp[] {
 
 /** Those the container shares with us are joined as well, which changes nothing. */
 const joinedNamespaces =
-  namespaceFlags.mount | namespaceFlags.pid | namespaceFlags.network | namespaceFlags.ipc | namespaceFlags.uts | namespaceFlags.cgroup;
+  namespaceFlags.mount |
+  namespaceFlags.pid |
+  namespaceFlags.network |
+  namespaceFlags.ipc |
+  namespaceFlags.uts |
+  namespaceFlags.cgroup;
 
 /** A terminal makes its own session. */
 function sessionOps(options: ExecOptions): readonly ProgramOp[] {
@@ -80,6 +86,7 @@ function confinementOf(options: ExecOptions): Parameters<typeof confinementOps>[
 function execEnv(options: ExecOptions): readonly string[] {
   const own = [...(options.user ? [`HOME=${options.user.home}`] : []), ...(options.terminal ? ['TERM=xterm'] : [])];
   const variables = new Map<string, string>();
-  for (const entry of [...options.spec.process.env, ...own, ...options.env]) variables.set(entry.slice(0, entry.indexOf('=')), entry);
+  for (const entry of [...options.spec.process.env, ...own, ...options.env])
+    variables.set(entry.slice(0, entry.indexOf('=')), entry);
   return [...variables.values()];
 }

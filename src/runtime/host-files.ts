@@ -13,14 +13,19 @@ export function findFileSources(paths: Iterable<string>): ReadonlySet<string> {
   return files;
 }
 
-/** Each processor's thermal_throttle folder, whose counters tell what the neighbours do (GHSA-6fw5-f8r9-fgfm); most virtual machines have none. */
+/**
+ * Each processor's thermal_throttle folder, whose counters tell what the neighbours do (GHSA-6fw5-f8r9-fgfm); most virtual
+ * machines have none.
+ */
 export function findThrottlePaths(): readonly string[] {
   const processors = readdirSync('/sys/devices/system/cpu').filter((name) => /^cpu\d+$/.test(name));
   const paths = processors.map((name) => `/sys/devices/system/cpu/${name}/thermal_throttle`);
   return paths.filter((path) => existsSync(path));
 }
 
-/** The host's nodes behind a service's `devices`; all of /dev for a privileged one. @throws BIND_SOURCE_MISSING, VALUE_INVALID */
+/**
+ * The host's nodes behind a service's `devices`; all of /dev for a privileged one. @throws BIND_SOURCE_MISSING, VALUE_INVALID
+ */
 export function findDeviceNodes(service: Service): readonly DeviceNode[] {
   if (service.privileged) return nodesBelow('/dev');
   return service.devices.flatMap((device) => namedNodes(device.source, service.name));
@@ -31,7 +36,11 @@ function namedNodes(path: string, service: string): readonly DeviceNode[] {
   if (!stat) throw new TscomposeError('BIND_SOURCE_MISSING', `device ${path} does not exist`, { service, path });
   const nodes = stat.isDirectory() ? nodesBelow(path) : nodeAt(path);
   if (nodes.length > 0) return nodes;
-  throw new TscomposeError('VALUE_INVALID', `${path} is no device`, { service, path, hint: 'use "volumes" to give a file or folder' });
+  throw new TscomposeError('VALUE_INVALID', `${path} is no device`, {
+    service,
+    path,
+    hint: 'use "volumes" to give a file or folder',
+  });
 }
 
 /** Not those of terminals, shared memory and message queues, which a container has its own of: docker's list. */
@@ -53,7 +62,9 @@ function nodeAt(path: string): readonly DeviceNode[] {
     const stat = statSync(path);
     if (!stat.isCharacterDevice() && !stat.isBlockDevice()) return [];
     const [major, minor] = [majorOf(stat.rdev), minorOf(stat.rdev)];
-    return [{ path, type: stat.isBlockDevice() ? 'b' : 'c', major, minor, mode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid }];
+    return [
+      { path, type: stat.isBlockDevice() ? 'b' : 'c', major, minor, mode: stat.mode & 0o777, uid: stat.uid, gid: stat.gid },
+    ];
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENXIO')) return [];
     throw error;

@@ -13,7 +13,8 @@ const sizeLimit = 1024 * 1024;
 const linkLimit = 40;
 
 /**
- * The text of a file of an image, as the container would see it: the topmost layer that has it counts, symbolic links are followed
+ * The text of a file of an image, as the container would see it: the topmost layer that has it counts, symbolic links are
+ * followed
  * within the image only, never to the host. Anything but a regular file is as if absent, so a FIFO does not block and a
  * device does not answer; of a long file the first MiB up to its last whole line is taken.
  */
@@ -31,7 +32,7 @@ export function readImageFile(layers: readonly string[], path: string): string |
 type Found =
   | { readonly kind: 'absent' }
   | { readonly kind: 'file'; readonly fd: number }
-  | { readonly kind: 'link'; /** Index of the part that is a link. */ readonly depth: number; readonly text: string };
+  | { readonly kind: 'link' /** Index of the part that is a link. */; readonly depth: number; readonly text: string };
 
 function lookUp(layers: readonly string[], parts: readonly string[]): Found {
   for (const layer of layers) {
@@ -67,7 +68,9 @@ function lookUpIn(layer: string, parts: readonly string[]): Found | 'below' {
   }
 }
 
-/** O_PATH, which Node does not name: a descriptor that only stands for the place, so that opening has no effect on it. open(2). */
+/**
+ * O_PATH, which Node does not name: a descriptor that only stands for the place, so that opening has no effect on it. open(2).
+ */
 const pathOnly = 0o10000000;
 
 function openOrUndefined(path: string, flags: number): number | undefined {
@@ -108,7 +111,9 @@ function followLink(parts: readonly string[], depth: number, text: string): read
   return partsOf(['', ...(text.startsWith('/') ? [] : parts.slice(0, depth)), text, ...rest].join('/'));
 }
 
-/** ".." is taken textually: another place than the kernel would find behind a link to elsewhere, but never one above the root. */
+/**
+ * ".." is taken textually: another place than the kernel would find behind a link to elsewhere, but never one above the root.
+ */
 function partsOf(path: string): readonly string[] {
   const parts: string[] = [];
   for (const part of path.split('/')) {

@@ -83,7 +83,8 @@ function nextLine(file: LogFile): string | undefined {
 }
 
 /**
- * Looks for files that came after the one at hand. True when there is something to read again: the writer may have added to the old
+ * Looks for files that came after the one at hand. True when there is something to read again: the writer may have added to
+ * the old
  * file before it turned to the new one, so the old one is read to its end once more with the new one known.
  */
 function takeNewerFiles(files: LogFile[], path: string): boolean {
@@ -106,7 +107,9 @@ function dropFinished(files: LogFile[]): void {
   files.shift();
 }
 
-/** All files of a log, oldest first. Opened from the newest on: a rotation in between then shows one file twice, not one never. */
+/**
+ * All files of a log, oldest first. Opened from the newest on: a rotation in between then shows one file twice, not one never.
+ */
 function openFiles(path: string): LogFile[] {
   const files: LogFile[] = [];
   for (const name of [path, ...rotatedPaths(path)]) {
@@ -123,8 +126,13 @@ function rotatedPaths(path: string): readonly string[] {
   const folder = dirname(path);
   if (!existsSync(folder)) return [];
   const prefix = `${basename(path)}.`;
-  const numbers = readdirSync(folder).filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
-  const sorted = numbers.filter((text) => /^\d+$/.test(text)).map(Number).sort((one, other) => one - other);
+  const numbers = readdirSync(folder)
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length));
+  const sorted = numbers
+    .filter((text) => /^\d+$/.test(text))
+    .map(Number)
+    .sort((one, other) => one - other);
   // One more than there is: a rotation may be under way.
   return [...sorted, (sorted.at(-1) ?? 0) + 1].map((number) => `${path}.${number}`);
 }
@@ -142,7 +150,8 @@ function openFile(path: string): LogFile | undefined {
 // The last lines
 
 /**
- * Places the files so that what is left to read is the last `count` lines. Reads backwards, so a long log costs no more than a short
+ * Places the files so that what is left to read is the last `count` lines. Reads backwards, so a long log costs no more than a
+ * short
  * one, to the line end before the first one wanted: pieces of that one may lie in an older file.
  */
 function fromTail(files: LogFile[], count: number): LogFile[] {

@@ -53,7 +53,8 @@ export function lineJoiner(): LineJoiner {
 }
 
 /**
- * A moment as `--since` and `--until` give it ("10m" ago, "2026-11-22", "2026-11-22T05:56:48.5Z", seconds since 1970) in the form of
+ * A moment as `--since` and `--until` give it ("10m" ago, "2026-11-22", "2026-11-22T05:56:48.5Z", seconds since 1970) in the
+ * form of
  * LogLine.time. @throws USAGE when it is none of them
  */
 export function parseLogTime(text: string, nowMs: number): string {
@@ -61,7 +62,9 @@ export function parseLogTime(text: string, nowMs: number): string {
   if (ago !== undefined && !/^\d+$/.test(text)) return formatMoment(BigInt(Math.round(nowMs - ago)) * 1_000_000n);
   const moment = unixMoment(text) ?? calendarMoment(text);
   if (moment !== undefined) return formatMoment(moment);
-  throw new TscomposeError('USAGE', `"${text}" is no time`, { hint: 'use a duration like 10m, or a time like 2026-11-22T05:56:48Z' });
+  throw new TscomposeError('USAGE', `"${text}" is no time`, {
+    hint: 'use a duration like 10m, or a time like 2026-11-22T05:56:48Z',
+  });
 }
 
 /** Seconds, with a fraction, → nanoseconds. */
@@ -70,7 +73,9 @@ function unixMoment(text: string): bigint | undefined {
   return match ? BigInt(match[1] as string) * 1_000_000_000n + BigInt((match[2] ?? '').padEnd(9, '0')) : undefined;
 }
 
-/** Date.parse knows milliseconds, so the fraction is taken apart first. Without a zone local time is meant, as docker takes it. */
+/**
+ * Date.parse knows milliseconds, so the fraction is taken apart first. Without a zone local time is meant, as docker takes it.
+ */
 function calendarMoment(text: string): bigint | undefined {
   const match = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?$/.exec(text);
   if (!match) return undefined;

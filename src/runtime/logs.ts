@@ -32,10 +32,15 @@ export async function* replayLogs(paths: readonly string[], options: LogOptions 
 }
 
 /**
- * As replayLogs, then every further line as it is written, across rotations. Ends when `signal` is aborted, after what was written by
+ * As replayLogs, then every further line as it is written, across rotations. Ends when `signal` is aborted, after what was
+ * written by
  * then has been given out; also when every log's folder is gone, or with the first line past `until`.
  */
-export async function* followLogs(paths: readonly string[], options: LogOptions, signal: AbortSignal): AsyncGenerator<SourcedLine> {
+export async function* followLogs(
+  paths: readonly string[],
+  options: LogOptions,
+  signal: AbortSignal,
+): AsyncGenerator<SourcedLine> {
   const readers = paths.map((path) => openLog(path, options.tail));
   const changes = watchFolders(paths, signal);
   try {

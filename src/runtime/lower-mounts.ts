@@ -19,7 +19,8 @@ export interface InjectedFile {
 /**
  * The mounts of config.json in their order, and the injected files among them.
  *
- * Files below /run/secrets lie on a tmpfs there. Files for other places are written to a second tmpfs and bound one by one, which
+ * Files below /run/secrets lie on a tmpfs there. Files for other places are written to a second tmpfs and bound one by one,
+ * which
  * works on a read-only root and leaves nothing in the writable layer but empty files. That tmpfs sits on /dev/mqueue, and the
  * message queues, mounted last, hide it: no operation to unmount is needed, and nobody has a mount of his own inside there.
  */
@@ -72,19 +73,31 @@ function fileSystemOp(mount: OciMount, options: MountOptions): ProgramOp {
 // Control groups
 
 /**
- * With version 2 one mount, which the cgroup namespace roots at the container's own group. With version 1 a tmpfs with one folder
- * per hierarchy, as programs that look for their memory limit expect; a hierarchy of several controllers has links to it. Only those are shown
+ * With version 2 one mount, which the cgroup namespace roots at the container's own group. With version 1 a tmpfs with one
+ * folder
+ * per hierarchy, as programs that look for their memory limit expect; a hierarchy of several controllers has links to it. Only
+ * those are shown
  * that the container has a group of its own in: in any other it would see the host's.
  */
 function cgroupMounts(mount: OciMount, options: MountOptions, spec: OciSpec, layout: CgroupLayout): ProgramOp[] {
   const isOwn = spec.linux.namespaces.some((namespace) => namespace.type === 'cgroup');
   if (layout.version === 'v2') return [unifiedMount(mount.destination, options, spec, layout, isOwn)];
   const tmpfs: ProgramOp = {
-    op: 'mount', flags: OpFlag.makeDir, a: 'tmpfs', b: mount.destination, c: 'tmpfs', d: 'mode=755,size=64k', x: options.flags & ~MountFlag.readOnly, y: 0, z: 0,
+    op: 'mount',
+    flags: OpFlag.makeDir,
+    a: 'tmpfs',
+    b: mount.destination,
+    c: 'tmpfs',
+    d: 'mode=755,size=64k',
+    x: options.flags & ~MountFlag.readOnly,
+    y: 0,
+    z: 0,
   };
   return [
     tmpfs,
-    ...usedHierarchies(layout, spec.linux.resources).flatMap((hierarchy) => hierarchyMount(hierarchy, mount.destination, options, spec, isOwn)),
+    ...usedHierarchies(layout, spec.linux.resources).flatMap((hierarchy) =>
+      hierarchyMount(hierarchy, mount.destination, options, spec, isOwn),
+    ),
     ...(layout.unified ? [unifiedMount(`${mount.destination}/unified`, options, spec, layout, isOwn)] : []),
     { op: 'remount', b: mount.destination, x: options.flags | MountFlag.readOnly },
   ];
@@ -97,12 +110,20 @@ function unifiedMount(target: string, options: MountOptions, spec: OciSpec, layo
   return { op: 'mount', flags: OpFlag.makeDir, a: 'cgroup', b: target, c: 'cgroup2', x: options.flags, y: 0, z: 0 };
 }
 
-function hierarchyMount(hierarchy: CgroupHierarchy, folder: string, options: MountOptions, spec: OciSpec, isOwn: boolean): readonly ProgramOp[] {
+function hierarchyMount(
+  hierarchy: CgroupHierarchy,
+  folder: string,
+  options: MountOptions,
+  spec: OciSpec,
+  isOwn: boolean,
+): readonly ProgramOp[] {
   const name = hierarchy.controllers.join(',').replace('name=', '');
   const target = `${folder}/${name}`;
   const links = hierarchy.controllers.length < 2 ? [] : hierarchy.controllers;
   return [
-    isOwn ? ownHierarchy(hierarchy, target, options) : boundCgroup(`${hierarchy.mountpoint}${spec.linux.cgroupsPath}`, target, options),
+    isOwn
+      ? ownHierarchy(hierarchy, target, options)
+      : boundCgroup(`${hierarchy.mountpoint}${spec.linux.cgroupsPath}`, target, options),
     ...links.map((controller): ProgramOp => ({ op: 'symlink', a: name, b: `${folder}/${controller}` })),
   ];
 }
@@ -110,7 +131,17 @@ function hierarchyMount(hierarchy: CgroupHierarchy, folder: string, options: Mou
 /** A hierarchy is named by its controllers; one without is named by its name, after the word "none": cgroups(7). */
 function ownHierarchy(hierarchy: CgroupHierarchy, target: string, options: MountOptions): ProgramOp {
   const words = hierarchy.controllers[0]?.startsWith('name=') ? ['none', ...hierarchy.controllers] : hierarchy.controllers;
-  return { op: 'mount', flags: OpFlag.makeDir, a: 'cgroup', b: target, c: 'cgroup', d: words.join(','), x: options.flags, y: 0, z: 0 };
+  return {
+    op: 'mount',
+    flags: OpFlag.makeDir,
+    a: 'cgroup',
+    b: target,
+    c: 'cgroup',
+    d: words.join(','),
+    x: options.flags,
+    y: 0,
+    z: 0,
+  };
 }
 
 function boundCgroup(source: string, target: string, options: MountOptions): ProgramOp {
@@ -148,7 +179,15 @@ function boundFileOps(files: readonly InjectedFile[]): readonly ProgramOp[] {
 
 function memoryFolder(target: string, mode: number): ProgramOp {
   return {
-    op: 'mount', flags: OpFlag.makeDir, a: 'tmpfs', b: target, c: 'tmpfs', d: `mode=${mode.toString(8)}`, x: lockedFlags, y: 0, z: MountFlag.private,
+    op: 'mount',
+    flags: OpFlag.makeDir,
+    a: 'tmpfs',
+    b: target,
+    c: 'tmpfs',
+    d: `mode=${mode.toString(8)}`,
+    x: lockedFlags,
+    y: 0,
+    z: MountFlag.private,
   };
 }
 
@@ -158,6 +197,12 @@ function writeOp(file: InjectedFile, target: string): ProgramOp {
 
 function bindInside(source: string, target: string): ProgramOp {
   return {
-    op: 'bind', flags: OpFlag.inRoot | OpFlag.makeFile, a: source, b: target, x: lockedFlags | MountFlag.readOnly, y: 0, z: MountFlag.private,
+    op: 'bind',
+    flags: OpFlag.inRoot | OpFlag.makeFile,
+    a: source,
+    b: target,
+    x: lockedFlags | MountFlag.readOnly,
+    y: 0,
+    z: MountFlag.private,
   };
 }

@@ -24,7 +24,8 @@ export interface Confinement {
 /**
  * Working directory, rights, system call filter.
  *
- * The filter comes after the gate, so that it need not allow the gate's own calls. With no_new_privs anybody may load it, and it
+ * The filter comes after the gate, so that it need not allow the gate's own calls. With no_new_privs anybody may load it, and
+ * it
  * comes last. Without, loading takes CAP_SYS_ADMIN (seccomp(2)), so it comes before the rights go; the calls that take them
  * (prctl, setgroups, setresgid, setresuid, capset, chdir, getcwd, close_range) are allowed by docker's profile.
  */
@@ -35,7 +36,9 @@ export function confinementOps(confinement: Confinement): ProgramOp[] {
   return [
     { op: 'umask', x: confinement.umask },
     { op: 'workdir', flags: OpFlag.makeDir, b: confinement.workingDir },
-    ...(confinement.noNewPrivileges ? [{ op: 'noNewPrivs' } as const, ...rights, ...gate, ...filter] : [...gate, ...filter, ...rights]),
+    ...(confinement.noNewPrivileges
+      ? [{ op: 'noNewPrivs' } as const, ...rights, ...gate, ...filter]
+      : [...gate, ...filter, ...rights]),
   ];
 }
 
@@ -52,7 +55,9 @@ function rightsOps(confinement: Confinement): readonly ProgramOp[] {
 
 function filterOps(confinement: Confinement): readonly ProgramOp[] {
   if (!confinement.seccomp) return [];
-  return [{ op: 'seccomp', a: compileSeccomp(confinement.seccomp, confinement.architecture), x: seccompFlags(confinement.seccomp) }];
+  return [
+    { op: 'seccomp', a: compileSeccomp(confinement.seccomp, confinement.architecture), x: seccompFlags(confinement.seccomp) },
+  ];
 }
 
 /** What is executed, with the PATH of its own environment. */

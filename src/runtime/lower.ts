@@ -46,11 +46,19 @@ export interface LowerContext {
 
 /** CLONE_NEW*: clone(2). */
 export const namespaceFlags: Readonly<Record<OciNamespaceType, number>> = {
-  mount: 0x20000, cgroup: 0x2000000, uts: 0x4000000, ipc: 0x8000000, user: 0x10000000, pid: 0x20000000, network: 0x40000000, time: 0x80,
+  mount: 0x20000,
+  cgroup: 0x2000000,
+  uts: 0x4000000,
+  ipc: 0x8000000,
+  user: 0x10000000,
+  pid: 0x20000000,
+  network: 0x40000000,
+  time: 0x80,
 };
 
 /**
- * config.json → launch program. The order is the one that runc and crun have grown to; each stage says why it stands where it does.
+ * config.json → launch program. The order is the one that runc and crun have grown to; each stage says why it stands where it
+ * does.
  * @throws VALUE_INVALID for what this machine or this runtime cannot do
  */
 export function lower(spec: OciSpec, context: LowerContext): ProgramOp[] {
@@ -98,7 +106,9 @@ function isLaunchers(namespace: OciNamespace, context: LowerContext): boolean {
 
 /** A cgroup namespace's root is where the process is when it is made, so that one is made later, in its place. */
 function cloneOp(spec: OciSpec, context: LowerContext, cgroups: CgroupPlan): ProgramOp {
-  const made = spec.linux.namespaces.filter((one) => one.path === undefined && one.type !== 'cgroup' && !isLaunchers(one, context));
+  const made = spec.linux.namespaces.filter(
+    (one) => one.path === undefined && one.type !== 'cgroup' && !isLaunchers(one, context),
+  );
   const flags = made.reduce((bits, namespace) => bits | namespaceFlags[namespace.type], 0);
   return { op: 'clone', x: flags, ...(cgroups.cloneInto === undefined ? {} : { a: cgroups.cloneInto }) };
 }
@@ -116,12 +126,14 @@ function parentOps(spec: OciSpec, cgroups: CgroupPlan): readonly ProgramOp[] {
     }),
   );
   const score = spec.process.oomScoreAdj;
-  const oom: readonly ProgramOp[] = score === undefined ? [] : [{ op: 'oomScore', flags: OpFlag.parent, x: BigInt.asUintN(64, BigInt(score)) }];
+  const oom: readonly ProgramOp[] =
+    score === undefined ? [] : [{ op: 'oomScore', flags: OpFlag.parent, x: BigInt.asUintN(64, BigInt(score)) }];
   return [...attach, ...limits, ...oom];
 }
 
 function namespaceOps(spec: OciSpec, context: LowerContext): readonly ProgramOp[] {
-  const isNew = (type: OciNamespaceType): boolean => spec.linux.namespaces.some((one) => one.type === type && one.path === undefined);
+  const isNew = (type: OciNamespaceType): boolean =>
+    spec.linux.namespaces.some((one) => one.type === type && one.path === undefined);
   const ops: ProgramOp[] = [...joinOps(spec, context, 'child')];
   if (isNew('cgroup')) ops.push({ op: 'unshare', x: namespaceFlags.cgroup });
   if (isNew('uts') && spec.hostname) ops.push({ op: 'hostname', a: spec.hostname });
@@ -146,7 +158,10 @@ function rootOps(spec: OciSpec, context: LowerContext): readonly ProgramOp[] {
   ];
 }
 
-/** overlayfs separates folders by ":" and options by ",": both are escaped with a backslash (Documentation/filesystems/overlayfs.rst). */
+/**
+ * overlayfs separates folders by ":" and options by ",": both are escaped with a backslash
+ * (Documentation/filesystems/overlayfs.rst).
+ */
 function overlayOptions(rootfs: Extract<RootfsPlan, { kind: 'overlay' }>): string {
   const escaped = (path: string): string => path.replaceAll(/[\\,:]/g, (character) => `\\${character}`);
   const plain = (path: string): string => path.replaceAll(/[\\,]/g, (character) => `\\${character}`);
@@ -172,7 +187,10 @@ function nodeOp(device: OciDevice): ProgramOp {
 
 // Inside
 
-/** The terminal comes after the user's mounts and before anything is read-only; masks last, so that nothing is mounted over them. */
+/**
+ * The terminal comes after the user's mounts and before anything is read-only; masks last, so that nothing is mounted over
+ * them.
+ */
 function insideOps(spec: OciSpec, context: LowerContext): readonly ProgramOp[] {
   const { terminal = { rows: 0, columns: 0 } } = context;
   return [

@@ -52,7 +52,12 @@ function standardMounts(input: MountInput): readonly OciMount[] {
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
     },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...locked, input.writableSystem ? 'rw' : 'ro'] },
-    { destination: '/sys/fs/cgroup', type: 'cgroup', source: 'cgroup', options: [...locked, input.writableCgroups ? 'rw' : 'ro'] },
+    {
+      destination: '/sys/fs/cgroup',
+      type: 'cgroup',
+      source: 'cgroup',
+      options: [...locked, input.writableCgroups ? 'rw' : 'ro'],
+    },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: locked },
     input.hostIpc
       ? { destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', 'rprivate'] }
@@ -62,8 +67,14 @@ function standardMounts(input: MountInput): readonly OciMount[] {
 
 function etcMounts(input: MountInput): readonly OciMount[] {
   const { hosts, resolvConf, hostname } = input.etc;
-  const rows = [['/etc/hosts', hosts], ['/etc/resolv.conf', resolvConf], ['/etc/hostname', hostname]] as const;
-  return rows.flatMap(([destination, source]) => (source === undefined ? [] : [{ destination, type: 'bind', source, options: ['bind', 'rprivate'] }]));
+  const rows = [
+    ['/etc/hosts', hosts],
+    ['/etc/resolv.conf', resolvConf],
+    ['/etc/hostname', hostname],
+  ] as const;
+  return rows.flatMap(([destination, source]) =>
+    source === undefined ? [] : [{ destination, type: 'bind', source, options: ['bind', 'rprivate'] }],
+  );
 }
 
 function ownMounts(input: MountInput): readonly OciMount[] {
@@ -73,7 +84,12 @@ function ownMounts(input: MountInput): readonly OciMount[] {
     if (mount.type === 'bind') return { destination, type: 'bind', source: mount.source, options: bindOptions(mount, input) };
     const source = input.mountSources.get(mount.target);
     if (source === undefined) throw new TscomposeError('CORE_FAILED', `no place was given for the volume at ${mount.target}`);
-    return { destination, type: 'bind', source, options: ['rbind', mount.readOnly ? readOnlyWord(input, undefined) : 'rw', 'rprivate'] };
+    return {
+      destination,
+      type: 'bind',
+      source,
+      options: ['rbind', mount.readOnly ? readOnlyWord(input, undefined) : 'rw', 'rprivate'],
+    };
   });
   return mounts.sort((one, other) => depth(one.destination) - depth(other.destination));
 }
@@ -82,16 +98,28 @@ function depth(path: string): number {
   return path.split('/').length;
 }
 
-/** Below /proc only files that lxcfs and its kin imitate (CVE-2019-16884, CVE-2019-19921): runtime-spec leaves the list to the runtime. */
+/**
+ * Below /proc only files that lxcfs and its kin imitate (CVE-2019-16884, CVE-2019-19921): runtime-spec leaves the list to the
+ * runtime.
+ */
 const allowedInProc = [
-  'cpuinfo', 'meminfo', 'stat', 'uptime', 'loadavg', 'diskstats', 'swaps', 'slabinfo', 'sys/kernel/ns_last_pid', 'sys/crypto/fips_enabled',
+  'cpuinfo',
+  'meminfo',
+  'stat',
+  'uptime',
+  'loadavg',
+  'diskstats',
+  'swaps',
+  'slabinfo',
+  'sys/kernel/ns_last_pid',
+  'sys/crypto/fips_enabled',
 ].map((name) => `/proc/${name}`);
 
 function checkedTarget(target: string, service: string): string {
   const path = normalized(target);
   const isInProc = path === '/proc' || path.startsWith('/proc/');
   if (target.startsWith('/') && path !== '/' && (!isInProc || allowedInProc.includes(path))) return path;
-  const hint = isInProc ? 'the kernel\'s process files must stay visible as they are' : 'use an absolute path below /';
+  const hint = isInProc ? "the kernel's process files must stay visible as they are" : 'use an absolute path below /';
   throw new TscomposeError('VALUE_INVALID', `nothing can be mounted at "${target}" in a container`, { service, hint });
 }
 
@@ -107,7 +135,9 @@ function normalized(path: string): string {
 /** Docker's defaults for tmpfs, which the user's words come after and may undo ("exec"). */
 function tmpfsOptions(mount: TmpfsMount): readonly string[] {
   return [
-    'nosuid', 'nodev', 'noexec',
+    'nosuid',
+    'nodev',
+    'noexec',
     ...(mount.options.some((option) => option.startsWith('mode=')) ? [] : [`mode=${(mount.mode ?? 0o1777).toString(8)}`]),
     ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
     ...(mount.readOnly ? ['ro'] : []),

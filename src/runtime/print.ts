@@ -1,6 +1,8 @@
 import { type Op, OpFlag, type ProgramOp } from '../core/protocol.ts';
 
-/** A launch program as text, one operation a line, stable and meant for eyes and golden files. Contents of files are not shown. */
+/**
+ * A launch program as text, one operation a line, stable and meant for eyes and golden files. Contents of files are not shown.
+ */
 export function printProgram(ops: readonly ProgramOp[]): string {
   return ops.map((op, index) => `${String(index).padStart(3)} ${printOp(op)}\n`).join('');
 }
@@ -23,8 +25,20 @@ type Field = `${keyof typeof Op}.${'a' | 'b' | 'x' | 'y' | 'z'}`;
 
 const octalFields: readonly Field[] = ['writeFile.x', 'mkdir.x', 'mknod.x', 'umask.x'];
 const decimalFields: readonly Field[] = [
-  'writeFile.y', 'writeFile.z', 'mkdir.y', 'mkdir.z', 'user.x', 'user.y', 'prlimit.x', 'prlimit.y', 'prlimit.z', 'join.x', 'join.y',
-  'console.x', 'console.y', 'cgroupCreate.x',
+  'writeFile.y',
+  'writeFile.z',
+  'mkdir.y',
+  'mkdir.z',
+  'user.x',
+  'user.y',
+  'prlimit.x',
+  'prlimit.y',
+  'prlimit.z',
+  'join.x',
+  'join.y',
+  'console.x',
+  'console.y',
+  'cgroupCreate.x',
 ];
 const blockFields: readonly Field[] = ['exec.a', 'exec.b'];
 

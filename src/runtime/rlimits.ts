@@ -14,7 +14,10 @@ export function renderRlimit(ulimit: Ulimit): OciRlimit {
   rlimitNumber(type);
   const [soft, hard] = [limitValue(ulimit.soft, ulimit.name), limitValue(ulimit.hard, ulimit.name)];
   if (soft > hard) {
-    throw new TscomposeError('VALUE_INVALID', `ulimit ${ulimit.name}: soft limit ${ulimit.soft} is above the hard limit ${ulimit.hard}`);
+    throw new TscomposeError(
+      'VALUE_INVALID',
+      `ulimit ${ulimit.name}: soft limit ${ulimit.soft} is above the hard limit ${ulimit.hard}`,
+    );
   }
   return { type, soft: Number(soft), hard: Number(hard) };
 }
@@ -37,5 +40,7 @@ export function rlimitBits(value: number): bigint {
 function limitValue(value: number, name: string): bigint {
   if (value === -1) return unlimited;
   if (Number.isSafeInteger(value) && value >= 0) return BigInt(value);
-  throw new TscomposeError('VALUE_INVALID', `ulimit ${name}: ${value} is no limit`, { hint: 'use a number from 0, or -1 for no limit' });
+  throw new TscomposeError('VALUE_INVALID', `ulimit ${name}: ${value} is no limit`, {
+    hint: 'use a number from 0, or -1 for no limit',
+  });
 }

@@ -13,16 +13,19 @@ export interface BpfInstruction {
 /**
  * A profile as the kernel wants it: struct sock_filter[] for seccomp(2).
  *
- * The system call's number is looked for in a balanced tree over ranges of numbers with one outcome. A call's own rules are tried
+ * The system call's number is looked for in a balanced tree over ranges of numbers with one outcome. A call's own rules are
+ * tried
  * in the order of the profile, those with conditions before one without; several conditions on one argument in a rule are
- * alternatives (as runc takes them). Numbers above the newest one that the profile names answer ENOSYS, so that a C library falls
+ * alternatives (as runc takes them). Numbers above the newest one that the profile names answer ENOSYS, so that a C library
+ * falls
  * back, unless the profile allows by default. Calls of another instruction set (32-bit programs, x32) answer ENOSYS always:
  * their numbers mean other calls, and a filter that knows one table must not let a second one in. Names the processor does not
  * have are passed over, as libseccomp does. Results are kept by the profile's content.
  * @throws VALUE_INVALID for an action, operator or argument that does not exist
  */
 export function compileSeccomp(profile: OciSeccomp, architecture: Architecture): Uint8Array {
-  const key = `${architecture} ${JSON.stringify(profile, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))}`;
+  const text = JSON.stringify(profile, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+  const key = `${architecture} ${text}`;
   const cached = compiled.get(key);
   if (cached) return cached;
   const bytes = encode(seccompInstructions(profile, architecture));
@@ -66,7 +69,12 @@ const AT_LEAST = 0x35; // BPF_JMP | BPF_JGE | BPF_K
 const RETURN = 0x06; // BPF_RET | BPF_K
 
 function preamble(architecture: Architecture): BpfInstruction[] {
-  const check = [load(offsetArchitecture), jump(EQUAL, auditArchitecture[architecture], 1, 0), answer(answerNoSuchCall), load(offsetNumber)];
+  const check = [
+    load(offsetArchitecture),
+    jump(EQUAL, auditArchitecture[architecture], 1, 0),
+    answer(answerNoSuchCall),
+    load(offsetNumber),
+  ];
   if (architecture === 'x64') check.push(jump(AT_LEAST, x32Bit, 0, 1), answer(answerNoSuchCall));
   return check;
 }
@@ -120,14 +128,19 @@ function merged(segments: readonly Segment[]): readonly Segment[] {
 }
 
 function sameCode(one: readonly BpfInstruction[], other: readonly BpfInstruction[]): boolean {
-  return one.length === other.length && one.every((instruction, index) => sameInstruction(instruction, other[index] as BpfInstruction));
+  return (
+    one.length === other.length && one.every((instruction, index) => sameInstruction(instruction, other[index] as BpfInstruction))
+  );
 }
 
 function sameInstruction(one: BpfInstruction, other: BpfInstruction): boolean {
   return one.code === other.code && one.k === other.k && one.jt === other.jt && one.jf === other.jf;
 }
 
-/** A conditional jump reaches 255 instructions; where the left half is longer, an unconditional one, which reaches all, goes between. */
+/**
+ * A conditional jump reaches 255 instructions; where the left half is longer, an unconditional one, which reaches all, goes
+ * between.
+ */
 function tree(segments: readonly Segment[]): readonly BpfInstruction[] {
   if (segments.length === 1) return (segments[0] as Segment).code;
   const middle = segments.length >> 1;
@@ -155,10 +168,9 @@ function alternativesCode(rule: OciSeccompRule): readonly BpfInstruction[] {
 
 /** All conditions, then the outcome; the first that does not hold jumps behind the outcome. */
 function conjunctionCode(conditions: readonly OciSeccompArgument[], outcome: BpfInstruction): readonly BpfInstruction[] {
-  return conditions.map(conditionCode).reduceRight<readonly BpfInstruction[]>(
-    (behind, condition) => [...resolve(condition, behind.length), ...behind],
-    [outcome],
-  );
+  let code: readonly BpfInstruction[] = [outcome];
+  for (const condition of conditions.map(conditionCode).reverse()) code = [...resolve(condition, code.length), ...code];
+  return code;
 }
 
 /** Where a jump within a condition leads: on to the next instruction, or to one of its two ends. */
@@ -191,14 +203,20 @@ function conditionCode(condition: OciSeccompArgument): readonly Draft[] {
     case 'SCMP_CMP_GT':
     case 'SCMP_CMP_GE':
       return [
-        high, test(GREATER, highValue, 'holds', 'next'), test(EQUAL, highValue, 'next', 'fails'),
-        low, test(op === 'SCMP_CMP_GT' ? GREATER : AT_LEAST, lowValue, 'holds', 'fails'),
+        high,
+        test(GREATER, highValue, 'holds', 'next'),
+        test(EQUAL, highValue, 'next', 'fails'),
+        low,
+        test(op === 'SCMP_CMP_GT' ? GREATER : AT_LEAST, lowValue, 'holds', 'fails'),
       ];
     case 'SCMP_CMP_LE':
     case 'SCMP_CMP_LT':
       return [
-        high, test(GREATER, highValue, 'fails', 'next'), test(EQUAL, highValue, 'next', 'holds'),
-        low, test(op === 'SCMP_CMP_LE' ? GREATER : AT_LEAST, lowValue, 'fails', 'holds'),
+        high,
+        test(GREATER, highValue, 'fails', 'next'),
+        test(EQUAL, highValue, 'next', 'holds'),
+        low,
+        test(op === 'SCMP_CMP_LE' ? GREATER : AT_LEAST, lowValue, 'fails', 'holds'),
       ];
     case 'SCMP_CMP_MASKED_EQ':
       return maskedCode(high, low, value, BigInt.asUintN(64, BigInt(condition.valueTwo ?? 0)));
@@ -211,8 +229,12 @@ function maskedCode(high: Draft, low: Draft, mask: bigint, wanted: bigint): read
   const [highMask, lowMask] = halves(mask);
   const [highWanted, lowWanted] = halves(wanted);
   return [
-    high, { code: AND, k: highMask }, { code: EQUAL, k: highWanted, yes: 'next', no: 'fails' },
-    low, { code: AND, k: lowMask }, { code: EQUAL, k: lowWanted, yes: 'holds', no: 'fails' },
+    high,
+    { code: AND, k: highMask },
+    { code: EQUAL, k: highWanted, yes: 'next', no: 'fails' },
+    low,
+    { code: AND, k: lowMask },
+    { code: EQUAL, k: lowWanted, yes: 'holds', no: 'fails' },
   ];
 }
 
@@ -246,7 +268,9 @@ function actionValue(action: OciSeccompAction, errnoRet = 1): number {
 /** A new process has one thread, so TSYNC has nothing to do. */
 function flagBit(name: string): number {
   const bits: Readonly<Record<string, number>> = {
-    SECCOMP_FILTER_FLAG_TSYNC: 0, SECCOMP_FILTER_FLAG_LOG: 2, SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+    SECCOMP_FILTER_FLAG_TSYNC: 0,
+    SECCOMP_FILTER_FLAG_LOG: 2,
+    SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
   };
   const bit = bits[name];
   if (bit === undefined) throw invalid(`flag "${name}" is not supported`);
@@ -267,7 +291,8 @@ function answer(k: number): BpfInstruction {
 
 /** BPF_MAXINSNS */
 function checkedLength(instructions: readonly BpfInstruction[]): readonly BpfInstruction[] {
-  if (instructions.length > 4096) throw invalid(`the profile needs ${instructions.length} instructions where the kernel takes 4096`);
+  if (instructions.length > 4096)
+    throw invalid(`the profile needs ${instructions.length} instructions where the kernel takes 4096`);
   return instructions;
 }
 

@@ -4,7 +4,10 @@ import type { Service } from '../model/project.ts';
 /** What `security_opt` comes down to. */
 export interface SecurityOptions {
   readonly noNewPrivileges: boolean;
-  readonly seccomp: { readonly kind: 'default' } | { readonly kind: 'unconfined' } | { readonly kind: 'file'; readonly path: string };
+  readonly seccomp:
+    | { readonly kind: 'default' }
+    | { readonly kind: 'unconfined' }
+    | { readonly kind: 'file'; readonly path: string };
   /** `systempaths=unconfined`: nothing masked or read-only below /proc and /sys. */
   readonly openSystemPaths: boolean;
   /** `writable-cgroups=true` */
@@ -14,7 +17,8 @@ export interface SecurityOptions {
 }
 
 /**
- * Reads a service's `security_opt` ("NAME", "NAME=VALUE", "NAME:VALUE"), with docker's names and defaults; `privileged` switches the
+ * Reads a service's `security_opt` ("NAME", "NAME=VALUE", "NAME:VALUE"), with docker's names and defaults; `privileged`
+ * switches the
  * system call filter and the masks off. @throws VALUE_INVALID for an option or value that does not exist
  */
 export function securityOptions(service: Service): SecurityOptions {
@@ -42,7 +46,10 @@ function withOption(options: SecurityOptions, text: string, service: string): Se
       return { ...options, openSystemPaths: true };
     case 'apparmor':
     case 'label':
-      return { ...options, warnings: [...options.warnings, `security_opt "${text}" has no effect: tscompose sets no ${moduleNames[name]} labels`] };
+      return {
+        ...options,
+        warnings: [...options.warnings, `security_opt "${text}" has no effect: tscompose sets no ${moduleNames[name]} labels`],
+      };
     default:
       throw invalid(text, service);
   }
@@ -71,6 +78,6 @@ function seccompOption(text: string, value: string | undefined, service: string)
 function invalid(text: string, service: string): TscomposeError {
   return new TscomposeError('VALUE_INVALID', `security_opt "${text}" does not exist`, {
     service,
-    hint: 'known are no-new-privileges, seccomp=unconfined, seccomp=FILE, systempaths=unconfined, writable-cgroups, apparmor and label',
+    hint: 'known are no-new-privileges, seccomp=unconfined|FILE, systempaths=unconfined, writable-cgroups, apparmor, label',
   });
 }

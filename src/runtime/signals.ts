@@ -10,7 +10,11 @@ export const signalNumbers: ReadonlyMap<string, number> = new Map(
     .map((name, index) => [name, index + 1]),
 );
 
-const aliases: ReadonlyMap<string, string> = new Map([['IOT', 'ABRT'], ['CLD', 'CHLD'], ['POLL', 'IO']]);
+const aliases: ReadonlyMap<string, string> = new Map([
+  ['IOT', 'ABRT'],
+  ['CLD', 'CHLD'],
+  ['POLL', 'IO'],
+]);
 
 /** The C library keeps the first two of the kernel's 33 … 64 for itself, so SIGRTMIN is 34. */
 const realTimeFirst = 34;
@@ -20,13 +24,16 @@ const realTimeLast = 64;
 export function signalNumber(text: string): number {
   const number = numericSignal(text) ?? namedSignal(text.toUpperCase().replace(/^SIG/, ''));
   if (number !== undefined) return number;
-  throw new TscomposeError('VALUE_INVALID', `"${text}" is no signal`, { hint: 'use a name such as SIGTERM or a number from 1 to 64' });
+  throw new TscomposeError('VALUE_INVALID', `"${text}" is no signal`, {
+    hint: 'use a name such as SIGTERM or a number from 1 to 64',
+  });
 }
 
 /** 15 → "SIGTERM", 37 → "SIGRTMIN+3"; a number that is no signal is returned as text. */
 export function signalName(number: number): string {
   for (const [name, value] of signalNumbers) if (value === number) return `SIG${name}`;
-  if (number >= realTimeFirst && number <= realTimeLast) return number === realTimeFirst ? 'SIGRTMIN' : `SIGRTMIN+${number - realTimeFirst}`;
+  if (number >= realTimeFirst && number <= realTimeLast)
+    return number === realTimeFirst ? 'SIGRTMIN' : `SIGRTMIN+${number - realTimeFirst}`;
   return String(number);
 }
 

@@ -24,7 +24,10 @@ export function syscallTable(architecture: Architecture): SyscallTable {
 const tables = new Map<Architecture, SyscallTable>();
 
 function makeTable(column: 1 | 2): SyscallTable {
-  const rows = text.trim().split(/,\s|\n/).map((row) => row.split(' '));
+  const rows = text
+    .trim()
+    .split(/,\s|\n/)
+    .map((row) => row.split(' '));
   const present = rows.filter((row) => row[column] !== '-');
   const pairs = present.map((row) => [row[0] as string, Number(row[column])] as const);
   return {

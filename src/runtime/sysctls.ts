@@ -8,7 +8,16 @@ export interface OwnNamespaces {
 }
 
 /** Settings that belong to the ipc namespace: ipc_namespaces(7). */
-const ipcKeys = ['kernel.msgmax', 'kernel.msgmnb', 'kernel.msgmni', 'kernel.sem', 'kernel.shmall', 'kernel.shmmax', 'kernel.shmmni', 'kernel.shm_rmid_forced'];
+const ipcKeys = [
+  'kernel.msgmax',
+  'kernel.msgmnb',
+  'kernel.msgmni',
+  'kernel.sem',
+  'kernel.shmall',
+  'kernel.shmmax',
+  'kernel.shmmni',
+  'kernel.shm_rmid_forced',
+];
 
 /**
  * Checks `sysctls`: only settings of namespaces the container has for itself, because any other would change the host
@@ -31,18 +40,26 @@ function checkForm(key: string, value: string, service: string): void {
   const parts = sysctlPath(key).split('/');
   const clean = /^[a-zA-Z0-9_./-]+$/.test(key) && parts.every((part) => part !== '' && part !== '.' && part !== '..');
   if (!clean) throw refused(service, `sysctl "${key}" is no name of a setting`, 'write it like net.core.somaxconn');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) throw refused(service, `sysctl ${key} has a control character in its value`, 'write one line of text');
+  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value))
+    throw refused(service, `sysctl ${key} has a control character in its value`, 'write one line of text');
 }
 
 function checkNamespace(key: string, own: OwnNamespaces, service: string): void {
-  if (key.startsWith('net.')) return requireOwn(own.network, key, 'the host\'s network', service);
-  if (ipcKeys.includes(key) || key.startsWith('fs.mqueue.')) return requireOwn(own.ipc, key, 'the host\'s ipc', service);
-  throw refused(service, `sysctl ${key} belongs to the whole machine, not to a container`, 'set it on the host, or leave it out');
-}
-
-function requireOwn(owned: boolean, key: string, whose: string, service: string): void {
-  if (!owned) throw refused(service, `sysctl ${key} would change ${whose} namespace`, 'give the service a namespace of its own, or set it on the host');
+  const isNetworks = key.startsWith('net.');
+  if (!isNetworks && !ipcKeys.includes(key) && !key.startsWith('fs.mqueue.')) {
+    throw refused(
+      service,
+      `sysctl ${key} belongs to the whole machine, not to a container`,
+      'set it on the host, or leave it out',
+    );
+  }
+  if (isNetworks ? own.network : own.ipc) return;
+  const whose = isNetworks ? "the host's network" : "the host's ipc";
+  throw refused(
+    service,
+    `sysctl ${key} would change ${whose} namespace`,
+    'give the service a namespace of its own, or set it on the host',
+  );
 }
 
 function refused(service: string, message: string, hint: string): TscomposeError {

@@ -19,7 +19,8 @@ export interface AccountFiles {
 
 /**
  * Resolves `user` ("", "name", "1000", "name:group", "1000:1000") and `group_add` against the image's accounts.
- * Digits are always a number, even where the image has a user of that name; without an explicit group the user's own groups count.
+ * Digits are always a number, even where the image has a user of that name; without an explicit group the user's own groups
+ * count.
  * @throws VALUE_INVALID for an unknown name or a number outside 0 … 2147483647
  */
 export function resolveUser(text: string, files: AccountFiles, groupAdd: readonly string[] = []): ResolvedUser {

@@ -42,9 +42,9 @@ export function createHandlers(machine: SupervisedMachine, project: string, leav
     observe: () => machine.observe(),
     plan: async ({ project: wanted, options }) => planUp(wanted, await machine.observe(), options),
     up: changing((params, context) => up(machine, params, context)),
-    down: changing(async ({ project: known, options }, context) => {
+    down: changing(async ({ project: known, options, parallel }, context) => {
       const plan = planDown(known, await machine.observe(), options);
-      await carryOut(machine, plan, context, 'continue');
+      await carryOut(machine, plan, context, 'continue', parallel);
       return { plan };
     }),
     start: changing(async ({ services, wait, waitTimeoutMs }, context) => {
@@ -90,7 +90,7 @@ export function createHandlers(machine: SupervisedMachine, project: string, leav
 
 async function up(
   machine: SupervisedMachine,
-  { project, secrets, options }: ControlMethods['up']['params'],
+  { project, secrets, options, parallel }: ControlMethods['up']['params'],
   context: CallContext,
 ): Promise<ControlMethods['up']['result']> {
   const observed = await machine.observe();
@@ -98,11 +98,11 @@ async function up(
   machine.remember(project, secrets);
   await machine.preflight(project, startedServices(plan, observed.containers), removedIds(plan));
   try {
-    await carryOut(machine, plan, context, 'stop');
+    await carryOut(machine, plan, context, 'stop', parallel);
   } finally {
     machine.forgetForeseen();
   }
-  return { plan, failed: false };
+  return { plan };
 }
 
 async function run(
@@ -125,9 +125,11 @@ async function run(
   }
 }
 
-async function carryOut(machine: Machine, plan: Plan, { tell, signal }: CallContext, onError: 'stop' | 'continue'): Promise<void> {
+async function carryOut(
+  machine: Machine, plan: Plan, { tell, signal }: CallContext, onError: 'stop' | 'continue', parallel?: number,
+): Promise<void> {
   tell({ type: 'plan', steps: plan.steps.length, notices: plan.notices });
-  await apply(plan, machine, tell, signal, { onError });
+  await apply(plan, machine, tell, signal, { onError, ...(parallel === undefined ? {} : { parallel }) });
 }
 
 /** The services whose containers a plan starts. */

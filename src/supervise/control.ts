@@ -14,8 +14,8 @@ export interface ControlMethods {
   observe: { params: Record<string, never>; result: Observed };
   /** The plan `up` would carry out, without effects. */
   plan: { params: { project: Project; options: UpOptions }; result: Plan };
-  up: { params: { project: Project; secrets: Readonly<Record<string, string>>; options: UpOptions }; result: { plan: Plan; failed: boolean } };
-  down: { params: { project?: Project; options: DownOptions }; result: { plan: Plan } };
+  up: { params: { project: Project; secrets: Readonly<Record<string, string>>; options: UpOptions } & Pace; result: { plan: Plan } };
+  down: { params: { project?: Project; options: DownOptions } & Pace; result: { plan: Plan } };
   /** On containers of these services (all when empty), in dependency order (stop: reversed). */
   start: { params: { services: readonly string[]; wait: boolean; waitTimeoutMs?: number }; result: null };
   stop: { params: { services: readonly string[]; timeoutMs?: number }; result: null };
@@ -40,6 +40,11 @@ export interface ControlMethods {
 }
 
 export type ControlMethod = keyof ControlMethods;
+
+/** How many steps at once; absent: as many as the plan allows. */
+export interface Pace {
+  readonly parallel?: number;
+}
 
 export interface UpOptions {
   /** Empty: all. Their dependencies come along unless noDeps. */

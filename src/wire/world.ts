@@ -58,11 +58,15 @@ export interface Changes {
   listen(listener: (change: ContainerChange) => void): () => void;
 }
 
+/** Everybody hears everything in the order in which it happened, also what a listener's own doing brings about. */
 export function createChanges(): Changes {
   const listeners = new Set<(change: ContainerChange) => void>();
+  const untold: ContainerChange[] = [];
   return {
     tell: (change) => {
-      for (const listener of [...listeners]) listener(change);
+      untold.push(change);
+      if (untold.length > 1) return;
+      for (; untold[0] !== undefined; untold.shift()) for (const listener of [...listeners]) listener(untold[0]);
     },
     listen: (listener) => {
       listeners.add(listener);

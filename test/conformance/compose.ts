@@ -54,15 +54,27 @@ main(process.argv[2] ?? '.', process.argv[3], process.argv[4]);
 function main(folder: string, onlyKind: string | undefined, text: string | undefined): void {
   for (const [kind, run] of Object.entries(runners)) {
     if (onlyKind !== undefined && onlyKind !== kind) continue;
-    report(kind, linesOf(`${folder}/cases/${kind}.jsonl`), (line) => run(JSON.parse(line) as Case), onlyKind === kind ? (text ?? '') : undefined);
+    report(
+      kind,
+      linesOf(`${folder}/cases/${kind}.jsonl`),
+      (line) => run(JSON.parse(line) as Case),
+      onlyKind === kind ? (text ?? '') : undefined,
+    );
   }
   if (onlyKind === undefined || onlyKind === 'files') {
-    report('files', linesOf(`${folder}/expected.jsonl`), (line) => runFile(line, folder), onlyKind === 'files' ? (text ?? '') : undefined);
+    report(
+      'files',
+      linesOf(`${folder}/expected.jsonl`),
+      (line) => runFile(line, folder),
+      onlyKind === 'files' ? (text ?? '') : undefined,
+    );
   }
 }
 
 function linesOf(path: string): string[] {
-  return readFileSync(path, 'utf8').split('\n').filter((line) => line !== '');
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
 }
 
 function report(kind: string, lines: readonly string[], run: (line: string) => Verdict, shown: string | undefined): void {
@@ -143,31 +155,54 @@ function runLoad(recorded: Case): Verdict {
   });
   const missing = new Set<string>();
   const files: ProjectFiles = {
-    read: (path) => table.get(path) ?? (path === '/dev/null' ? '' : (missing.add(path), undefined)),
+    read(path) {
+      const text = path === '/dev/null' ? '' : table.get(path);
+      if (text === undefined) missing.add(path);
+      return text;
+    },
     exists: (path) => table.has(path),
     isDirectory: () => false,
   };
   const result = load(
-    { workingDir: directory, projectDirectory: directory, files: names, profiles: recorded.opts?.profiles ?? [], services: recorded.opts?.services ?? [], envFiles: ['/dev/null'], env: environment(recorded.env) },
+    {
+      workingDir: directory,
+      projectDirectory: directory,
+      files: names,
+      profiles: recorded.opts?.profiles ?? [],
+      services: recorded.opts?.services ?? [],
+      envFiles: ['/dev/null'],
+      env: environment(recorded.env),
+    },
     files,
   );
   const wantsMore = [...missing].some((path) => !path.endsWith('/.env')) || JSON.stringify(recorded.files).includes('remote:');
   const failed = errorsOf(result, recorded.opts?.skipCons === true);
-  if (recorded.err) return failed.length === 0 && wantsMore ? 'needs files that are not recorded' : { agrees: errorsOf(result, false).length > 0, got: result.model };
+  if (recorded.err)
+    return failed.length === 0 && wantsMore
+      ? 'needs files that are not recorded'
+      : { agrees: errorsOf(result, false).length > 0, got: result.model };
   if (wantsMore || recorded.out === null || recorded.out === undefined) return 'needs files that are not recorded';
   const expected = withRoot(recorded.out);
   const skipNames = recorded.opts?.skipNorm === true;
   // Without a folder the recorded paths stayed relative.
   const text = JSON.stringify(result.model ?? {});
   const located = recorded.wd ? text : text.replaceAll(`"${directory}"`, '"."').replaceAll(`"${directory}/`, '"');
-  const [got, wanted] = [comparable(JSON.parse(located) as ConfigModel, skipNames), comparable(expected as ConfigModel, skipNames)];
-  return { agrees: failed.length === 0 && isDeepStrictEqual(got, wanted), got: failed.length > 0 ? failed : differences(got, wanted) };
+  const [got, wanted] = [
+    comparable(JSON.parse(located) as ConfigModel, skipNames),
+    comparable(expected as ConfigModel, skipNames),
+  ];
+  return {
+    agrees: failed.length === 0 && isDeepStrictEqual(got, wanted),
+    got: failed.length > 0 ? failed : differences(got, wanted),
+  };
 }
 
 /** Only ours: what tscompose cannot do yet or refuses for good, and the checks a case asked to skip. */
 function errorsOf(result: LoadResult, skipChecks: boolean): LoadResult['diagnostics'] {
   const checks = ['REFERENCE_UNDEFINED', 'CONFLICT', 'DEPENDENCY_CYCLE', 'FILE_INVALID', 'VARIABLE_MISSING'];
-  return result.diagnostics.filter(({ severity, code }) => severity === 'error' && code !== 'UNSUPPORTED_ATTRIBUTE' && !(skipChecks && checks.includes(code)));
+  return result.diagnostics.filter(
+    ({ severity, code }) => severity === 'error' && code !== 'UNSUPPORTED_ATTRIBUTE' && !(skipChecks && checks.includes(code)),
+  );
 }
 
 function environment(env: Case['env']): Record<string, string | undefined> {
@@ -192,22 +227,40 @@ function runFile(line: string, folder: string): Verdict {
     isDirectory: (path) => existsSync(path) && statSync(path).isDirectory(),
   };
   const path = `${base}/${recorded.path}`;
-  const result = load({ workingDir: path.slice(0, path.lastIndexOf('/')), files: [path], profiles: [], services: [], envFiles: [], env: { HOME: '/nonexistent' } }, files);
+  const result = load(
+    {
+      workingDir: path.slice(0, path.lastIndexOf('/')),
+      files: [path],
+      profiles: [],
+      services: [],
+      envFiles: [],
+      env: { HOME: '/nonexistent' },
+    },
+    files,
+  );
   const failed = result.diagnostics.filter(({ severity, code }) => severity === 'error' && code !== 'UNSUPPORTED_ATTRIBUTE');
   if (recorded.head.rc !== 0) return { agrees: failed.length > 0, got: result.model };
   const expected = JSON.parse(JSON.stringify(recorded.head.out).replaceAll('$ROOT', base)) as ConfigModel;
   const [got, wanted] = [comparable(result.model, false), comparable(expected, false)];
-  return { agrees: failed.length === 0 && isDeepStrictEqual(got, wanted), got: failed.length > 0 ? failed : differences(got, wanted) };
+  return {
+    agrees: failed.length === 0 && isDeepStrictEqual(got, wanted),
+    got: failed.length > 0 ? failed : differences(got, wanted),
+  };
 }
 
 /** Without what the recording dropped (empty values, defaults that were not filled in) on either side. */
 function comparable(model: ConfigModel | undefined, skipNormalization: boolean): unknown {
-  const copy = JSON.parse(JSON.stringify(model ?? {})) as { services?: Record<string, Record<string, unknown>>; networks?: Record<string, Record<string, unknown>> } & Record<string, unknown>;
+  const copy = JSON.parse(JSON.stringify(model ?? {})) as {
+    services?: Record<string, Record<string, unknown>>;
+    networks?: Record<string, Record<string, unknown>>;
+  } & Record<string, unknown>;
   delete copy['name'];
   for (const key of Object.keys(copy)) if (key.startsWith('x-')) delete copy[key];
   delete copy['models'];
   for (const service of Object.values(copy.services ?? {})) {
-    for (const key of Object.keys(service)) if (key.startsWith('x-') || key === 'env_file' || key === 'label_file' || key === 'models' || key === 'extends') delete service[key];
+    for (const key of Object.keys(service))
+      if (key.startsWith('x-') || key === 'env_file' || key === 'label_file' || key === 'models' || key === 'extends')
+        delete service[key];
     if (!skipNormalization) continue;
     const networks = service['networks'] as Record<string, unknown> | undefined;
     if (networks && Object.keys(networks).join() === 'default') delete service['networks'];
@@ -229,13 +282,17 @@ function differences(got: unknown, wanted: unknown, path = ''): unknown[] {
   const areObjects = [got, wanted].every((value) => typeof value === 'object' && value !== null && !Array.isArray(value));
   if (!areObjects) return [{ path, got, wanted }];
   const [left, right] = [got as Record<string, unknown>, wanted as Record<string, unknown>];
-  return [...new Set([...Object.keys(left), ...Object.keys(right)])].flatMap((key) => differences(left[key], right[key], `${path}/${key}`));
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])].flatMap((key) =>
+    differences(left[key], right[key], `${path}/${key}`),
+  );
 }
 
 function meaningful(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(meaningful);
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([key, entry]) => [key, key.startsWith('x-') ? undefined : meaningful(entry)] as const);
+  const entries = Object.entries(value).map(
+    ([key, entry]) => [key, key.startsWith('x-') ? undefined : meaningful(entry)] as const,
+  );
   return Object.fromEntries(entries.filter(([, entry]) => !isEmpty(entry)).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

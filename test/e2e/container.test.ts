@@ -104,6 +104,11 @@ describe('inside a container', () => {
     else expect(found).toMatch(is);
   });
 
+  test('the first process has the limits of open files as well', async () => {
+    const limits = fs.readFileSync(`/proc/${await project.pidOf('locked')}/limits`, 'utf8');
+    expect(limits).toMatch(/^Max open files\s+512\s+1024\s/m);
+  });
+
   test('a secret has its content, owner and mode', async () => {
     expect(await inside('plain', 'cat /run/secrets/key')).toBe('very secret');
     expect(await inside('plain', 'stat -c "%u %g %a" /run/secrets/key')).toBe('33 34 440');

@@ -101,16 +101,11 @@ describe('up', () => {
 });
 
 test('every command finds the name of a project whose file is JSON', async () => {
-  const file = { name: 'overridden', services: { a: { image: busybox, command: ['sleep', 'infinity'], init: true } } };
-  const project = makeProject({ files: { 'compose.yaml': JSON.stringify(file) }, env: { COMPOSE_PROJECT_NAME: '' } });
-  const name = `j${project.name}`;
-  project.write('compose.yaml', JSON.stringify({ ...file, name }));
-  try {
-    await project.ok('up', '-d');
-    expect((await project.ps()).map((row) => row.Name)).toEqual([`${name}-a-1`]);
-  } finally {
-    await project.ok('-p', name, 'down');
-  }
+  const project = makeProject({ files: {}, env: { COMPOSE_PROJECT_NAME: '' } });
+  const services = { a: { image: busybox, command: ['sleep', 'infinity'], init: true } };
+  project.write('compose.yaml', JSON.stringify({ name: project.name, services }));
+  await project.ok('up', '-d');
+  expect((await project.ps()).map((row) => row.Name)).toEqual([`${project.name}-a-1`]);
 });
 
 describe('order', () => {

@@ -21,11 +21,11 @@ x-node: &node {image: "host:/usr", init: true}
 services:
   open:
     <<: *node
-    command: [node, -e, "net.createServer((socket) => socket.end('open\\n')).listen(7)"]
+    command: [node, -e, "net.createServer((socket) => socket.end('open')).listen(7)"]
     ports: ["${port}:7"]
   local:
     <<: *node
-    command: [node, -e, "net.createServer((socket) => socket.end('local\\n')).listen(7)"]
+    command: [node, -e, "net.createServer((socket) => socket.end('local')).listen(7)"]
     ports: ["127.0.0.1:${localPort}:7"]
   datagrams:
     <<: *node
@@ -51,7 +51,7 @@ services:
     { from: "the host's own address", address: () => hostAddress() },
     { from: 'the address on the link to a neighbour', address: () => neighbour.hostAddress },
   ])('tcp is reached through $from', async ({ address }) => {
-    expect(await eventually('an answer', () => talk(address(), port))).toBe('open\n');
+    expect(await eventually('an answer', () => talk(address(), port))).toBe('open');
   });
 
   test('tcp is reached from a neighbour', () => {
@@ -59,7 +59,7 @@ services:
   });
 
   test('what is published on 127.0.0.1 answers here, and a neighbour does not get at it', async () => {
-    expect(await eventually('an answer', () => talk('127.0.0.1', localPort))).toBe('local\n');
+    expect(await eventually('an answer', () => talk('127.0.0.1', localPort))).toBe('local');
     expect(() => neighbourAsks(neighbour.hostAddress, localPort)).toThrow();
   });
 

@@ -85,6 +85,9 @@ const serviceSeed: fc.Arbitrary<ServiceSeed> = fc.record({
 
 const networkSeed = fc.record({ internal: fc.boolean(), renamed: fc.boolean() });
 
+/** The program that ends, and ends well. */
+const jobImage = 'rootfs:/job';
+
 export const projectSeed: fc.Arbitrary<ProjectSeed> = fc.record({
   services: fc.array(serviceSeed, { minLength: 1, maxLength: 12 }),
   networks: fc.tuple(networkSeed, networkSeed, networkSeed),
@@ -174,23 +177,15 @@ export function projectFrom(seed: ProjectSeed): Project {
   });
 }
 
-/** How the programs of a project behave: jobs end well, those without a health check may end badly a few times before they stay. */
+/** How the programs of a project behave: those without a health check may end badly a few times before they stay. */
 export function behavioursFor(seed: ProjectSeed, project: Project): ReadonlyMap<string, Behaviour> {
-  return new Map(
-    project.services.map((service) => {
-      const { behaviour } = seed.services[Number(service.name.slice(1))] as ServiceSeed;
-      const { exitsAfterMs = 1, exitsAtMost = 0, ...steady } = behaviour;
-      if (isJob(project, service.name)) return [service.name, { ...steady, exitsAfterMs, exitCode: 0 }];
-      const mayCrash = service.restart.kind !== 'no' && service.healthcheck === undefined;
-      return [service.name, mayCrash ? { ...steady, exitsAfterMs, exitsAtMost, exitCode: 1 } : steady];
-    }),
-  );
-}
-
-/** Others wait for its end. */
-export function isJob(project: Project, name: string): boolean {
-  const edges = project.services.flatMap((service) => service.dependsOn);
-  return edges.some((edge) => edge.service === name && edge.condition === 'service_completed_successfully');
+  const services = project.services.map((service): [string, Behaviour] => {
+    const { behaviour } = seed.services[Number(service.name.slice(1))] as ServiceSeed;
+    const { exitsAfterMs = 1, exitsAtMost = 0, ...steady } = behaviour;
+    const mayCrash = service.restart.kind !== 'no' && service.healthcheck === undefined;
+    return [service.name, mayCrash ? { ...steady, exitsAfterMs, exitsAtMost, exitCode: 1 } : steady];
+  });
+  return new Map([[jobImage, { exitsAfterMs: 120, exitCode: 0 }], ...services]);
 }
 
 interface Shape {
@@ -212,7 +207,7 @@ function serviceFrom(seed: ServiceSeed, place: number, { names, jobs, watched, h
   if (hasPort) ports.add(seed.port as number);
   return aService(names[place] as string, {
     // A program that ends and one that stays are not the same program.
-    image: isJobHere ? 'rootfs:/job' : `rootfs:/${seed.image}`,
+    image: isJobHere ? jobImage : `rootfs:/${seed.image}`,
     replicas: hasPort || hosts.has(place) ? 1 : seed.replicas,
     restart: isJobHere ? { kind: 'no' } : seed.restart,
     networks: lender === undefined ? seed.networks.map((network) => onNetwork(`n${network}`)) : [],

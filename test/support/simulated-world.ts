@@ -48,6 +48,7 @@ export interface SimulatedWorld {
   /** Name of a network → which incarnation of it is there. */
   readonly incarnations: Map<string, number>;
   readonly volumes: Map<string, Mutable<ObservedVolume>>;
+  /** By service, or by image. */
   readonly behaviours: Map<string, Behaviour>;
   readonly history: HistoryEntry[];
   /** Whoever wants to know of every change: machines, and tests that check invariants at every instant. */
@@ -237,8 +238,12 @@ export function newContainer(
   return container;
 }
 
-export function behaviourOf(world: SimulatedWorld, { service }: { readonly service: string }): Behaviour {
-  return world.behaviours.get(service) ?? {};
+/** What is told of an image goes before what is told of a service: the program is the same, whatever the file makes of it. */
+export function behaviourOf(
+  world: SimulatedWorld,
+  { service, image }: { readonly service: string; readonly image: string },
+): Behaviour {
+  return world.behaviours.get(image) ?? world.behaviours.get(service) ?? {};
 }
 
 function scheduleProbe(world: SimulatedWorld, container: SimulatedContainer, run: number, delayMs: number): void {

@@ -3,7 +3,7 @@ import type { Project } from '../../model/project.ts';
 import type { DownOptions } from '../../supervise/control.ts';
 import { type CommandRun, type Invocation, noteWithoutMeaning, withProgress } from '../invocation.ts';
 import { isSwitchedOn } from '../surroundings.ts';
-import { findProjectName, loadProject, loadWish, tellDryRun, timeoutField, warnNothing, withSupervisor } from '../project.ts';
+import { findProjectName, loadProject, loadWish, paceOf, tellDryRun, timeoutField, warnNothing, withSupervisor } from '../project.ts';
 
 export interface DownFlags {
   readonly volumes?: boolean;
@@ -29,7 +29,7 @@ export const run: CommandRun<DownFlags> = async (invocation, services, flags) =>
   if (invocation.globals.dryRun) return showDry(invocation, name, project, options);
   await withProgress(invocation, 'down', (tell) =>
     withSupervisor(invocation, name, async (client) => {
-      await client.call('down', { ...(project && { project }), options }, tell);
+      await client.call('down', { ...(project && { project }), options, ...paceOf(invocation) }, tell);
       const { ending } = await client.call('leave', {});
       if (ending) await client.closed;
     }),

@@ -3,8 +3,8 @@ import type { ObservedContainer } from '../../model/observed.ts';
 import { ago, commandWords, goTime, portWords, shownPorts, statusWords } from '../output/words.ts';
 import { formatTable } from '../output/table.ts';
 import { makePlain } from '../output/visible.ts';
-import type { CommandRun } from '../invocation.ts';
-import { checkServices, containersOf, observeProject } from '../project.ts';
+import type { CommandRun, Invocation } from '../invocation.ts';
+import { checkServices, containersOf, loadProject, observeProject } from '../project.ts';
 
 export interface PsFlags {
   readonly all?: boolean;
@@ -23,10 +23,19 @@ export const run: CommandRun<PsFlags> = async (invocation, services, flags) => {
   const observed = await observeProject(invocation);
   await checkServices(invocation, observed, services);
   const wanted = wantedStates(flags);
-  const shown = containersOf(observed, services).filter((container) => isShown(container, flags, wanted));
+  const known = flags.orphans ? undefined : await servicesOfFile(invocation);
+  const shown = containersOf(observed, services).filter(
+    (container) => isShown(container, flags, wanted) && (known === undefined || known.has(container.service)),
+  );
   invocation.around.stdout.write(formatContainers(shown, observed.project, flags, invocation.around.now()));
   return 0;
 };
+
+/** Services of the file, those of inactive profiles too: whatever else has a container is an orphan. */
+async function servicesOfFile(invocation: Invocation): Promise<ReadonlySet<string>> {
+  const { project } = await loadProject(invocation, { showWarnings: false });
+  return new Set([...project.services.map(({ name }) => name), ...project.inactiveServices]);
+}
 
 /** States that `--status` and `--filter status=` ask for; undefined: no wish. @throws USAGE */
 function wantedStates({ filter, status }: PsFlags): ReadonlySet<string> | undefined {

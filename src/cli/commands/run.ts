@@ -32,6 +32,7 @@ export const run: CommandRun<RunFlags> = async (invocation, [service = '', ...co
     ...(flags.build === true ? ['--build'] : []),
     ...(flags.pull !== undefined ? [`--pull ${flags.pull}`] : []),
   ]);
+  if (flags.removeOrphans === true) noteWithoutMeaning(invocation, ['--remove-orphans'], 'use "up --remove-orphans"');
   const loaded = await loadProject(invocation, { services: [service] });
   const spec = await specOf(invocation, loaded, service, command, flags);
   const client = await openSupervisor(invocation, loaded.project.name);

@@ -1,7 +1,7 @@
 import { TscomposeError } from '../../errors.ts';
 import type { UpOptions } from '../../supervise/control.ts';
 import { type CommandRun, type Invocation, warn, withProgress } from '../invocation.ts';
-import { findProjectName, type LoadedProject, loadProject, loadWish, needRoot, tellDryRun, withSupervisor } from '../project.ts';
+import { findProjectName, type LoadedProject, loadProject, loadWish, needRoot, paceOf, tellDryRun, withSupervisor } from '../project.ts';
 import { noteImageFlags, type UpFlags, upOptions } from './up-options.ts';
 
 export interface UpCommandFlags extends UpFlags {
@@ -85,11 +85,11 @@ async function startSupervisorEarly(invocation: Invocation): Promise<void> {
 
 async function upDetached(invocation: Invocation, { project, secrets }: LoadedProject, options: UpOptions): Promise<number> {
   const command = options.start ? 'up' : 'create';
-  const { plan, failed } = await withProgress(invocation, command, (tell) =>
-    withSupervisor(invocation, project.name, (client) => client.call('up', { project, secrets, options }, tell)),
+  const { plan } = await withProgress(invocation, command, (tell) =>
+    withSupervisor(invocation, project.name, (client) => client.call('up', { project, secrets, options, ...paceOf(invocation) }, tell)),
   );
   if (plan.steps.length === 0) tellUnchanged(invocation, project.name);
-  return failed ? 1 : 0;
+  return 0;
 }
 
 export function tellUnchanged({ globals, around }: Invocation, name: string): void {

@@ -1,5 +1,16 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { arch, release, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -50,7 +61,18 @@ export const ownBoundingSet = boundingSetOf(readFileSync('/proc/self/status', 'u
 
 export function makeGround(): Ground {
   const folder = mkdtempSync(join(tmpdir(), 'runtime-system-'));
-  for (const name of ['upper', 'work', 'rootfs', 'image/etc', 'image/usr', 'image/tmp', 'image/root', 'image/proc', 'image/sys', 'image/dev']) {
+  for (const name of [
+    'upper',
+    'work',
+    'rootfs',
+    'image/etc',
+    'image/usr',
+    'image/tmp',
+    'image/root',
+    'image/proc',
+    'image/sys',
+    'image/dev',
+  ]) {
     mkdirSync(join(folder, name), { recursive: true });
   }
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) linkLikeHost(`/${name}`, join(folder, 'image', name));
@@ -62,14 +84,27 @@ export function makeGround(): Ground {
     const full = { ...plainService, ...service };
     const spec = renderBundle(
       bundleInput(full, {
-        rootPath: join(folder, 'rootfs'), hostBinds: ['/usr'], cgroupPath: cgroupsPath, architecture, kernelRelease: release(),
-        throttlePaths: findThrottlePaths(), deviceNodes: findDeviceNodes(full), ...input,
+        rootPath: join(folder, 'rootfs'),
+        hostBinds: ['/usr'],
+        cgroupPath: cgroupsPath,
+        architecture,
+        kernelRelease: release(),
+        throttlePaths: findThrottlePaths(),
+        deviceNodes: findDeviceNodes(full),
+        ...input,
       }),
     );
     const whole: LowerContext = {
       rootfs: { kind: 'overlay', lowerdirs: [join(folder, 'image')], upper: join(folder, 'upper'), work: join(folder, 'work') },
-      cgroups, architecture, files: [], init: full.init, keyring: 'runtime-test', launcherOwnsNetwork: false,
-      availableCapabilities: ownBoundingSet, fileSources: findFileSources(spec.mounts.map((mount) => mount.source ?? '')), ...context,
+      cgroups,
+      architecture,
+      files: [],
+      init: full.init,
+      keyring: 'runtime-test',
+      launcherOwnsNetwork: false,
+      availableCapabilities: ownBoundingSet,
+      fileSources: findFileSources(spec.mounts.map((mount) => mount.source ?? '')),
+      ...context,
     };
     for (const directory of containerCgroups(spec, whole)) made.add(directory);
     return { spec, ...runProgram(lower(spec, whole)), kill: () => endAll(containerCgroups(spec, whole)) };
@@ -81,7 +116,8 @@ export function makeGround(): Ground {
     async clean() {
       const used = [...made].filter((directory) => existsSync(directory));
       if (used.length > 0) await emptied(used);
-      for (const directory of used) for (const path of [directory, dirname(directory), dirname(dirname(directory))]) removeEmpty(path);
+      for (const directory of used)
+        for (const path of [directory, dirname(directory), dirname(dirname(directory))]) removeEmpty(path);
       rmSync(folder, { recursive: true });
     },
   };
@@ -106,7 +142,8 @@ function removeEmpty(path: string): void {
   try {
     rmdirSync(path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && ['ENOTEMPTY', 'EBUSY', 'ENOENT'].includes(String(error.code)))) throw error;
+    if (!(error instanceof Error && 'code' in error && ['ENOTEMPTY', 'EBUSY', 'ENOENT'].includes(String(error.code))))
+      throw error;
   }
 }
 
@@ -120,9 +157,15 @@ export function runProgram(ops: readonly ProgramOp[]): Pick<Started, 'ended' | '
   const child = spawn(findNative(), ['exec', '3', '4'], { stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] });
   const [, output, errors, program, status] = child.stdio as unknown as [null, Readable, Readable, Writable, Readable];
   const state = { output: '', failure: '' };
-  output.on('data', (bytes: Buffer) => { state.output += bytes.toString(); });
-  errors.on('data', (bytes: Buffer) => { state.output += bytes.toString(); });
-  status.on('data', (bytes: Buffer) => { state.failure += bytes.toString(); });
+  output.on('data', (bytes: Buffer) => {
+    state.output += bytes.toString();
+  });
+  errors.on('data', (bytes: Buffer) => {
+    state.output += bytes.toString();
+  });
+  status.on('data', (bytes: Buffer) => {
+    state.failure += bytes.toString();
+  });
   program.end(encodeProgram(ops));
   const ended = new Promise<Outcome>((resolve, reject) => {
     child.on('error', reject);
@@ -132,7 +175,9 @@ export function runProgram(ops: readonly ProgramOp[]): Pick<Started, 'ended' | '
     ended,
     printed: (text) =>
       new Promise((resolve, reject) => {
-        const look = (): void => { if (state.output.includes(text)) resolve(state.output); };
+        const look = (): void => {
+          if (state.output.includes(text)) resolve(state.output);
+        };
         output.on('data', look);
         child.on('close', () => reject(new Error(`ended without "${text}": ${state.output} ${state.failure}`)));
         look();

@@ -28,7 +28,71 @@ secrets:
 const { model } = loadText(text, { profiles: ['front'], also: { '/shop/web.env': 'C=3\n' } });
 
 test('config prints the canonical form', () => {
-  expect(formatConfig(model as ConfigModel, 'yaml')).toMatchInlineSnapshot();
+  expect(formatConfig(model as ConfigModel, 'yaml')).toMatchInlineSnapshot(`
+    "name: shop
+    services:
+      db:
+        command: null
+        entrypoint: null
+        healthcheck:
+          test:
+            - CMD-SHELL
+            - pg_isready
+          interval: 1s
+        image: postgres
+        networks:
+          default: null
+      web:
+        profiles:
+          - front
+        command:
+          - serve
+          - --price
+          - 5$$
+        depends_on:
+          db:
+            condition: service_started
+            required: true
+        entrypoint: null
+        environment:
+          A: "1"
+          B: "2"
+          C: "3"
+        image: nginx:1
+        mem_limit: "67108864"
+        networks:
+          default: null
+        ports:
+          - mode: ingress
+            target: 80
+            published: "8080"
+            protocol: tcp
+        stop_grace_period: 1m30s
+        volumes:
+          - type: bind
+            source: /shop/www
+            target: /srv
+            read_only: true
+            bind: {}
+          - type: volume
+            source: data
+            target: /data
+            volume: {}
+    networks:
+      default:
+        name: shop_default
+        ipam: {}
+    volumes:
+      data:
+        name: shop_data
+    secrets:
+      key:
+        file: /shop/key
+        name: shop_key
+    x-notes:
+      a: 1
+    "
+  `);
 });
 
 test('config prints the same as JSON', () => {

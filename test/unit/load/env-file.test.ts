@@ -32,7 +32,13 @@ describe('readEnvFile', () => {
     ['a.b-c[0]=1', { 'a.b-c[0]': '1' }],
     ['\ufeffA=1', { A: '1' }],
     ['A=1\r\nB=2\r\n', { A: '1', B: '2' }],
-    ['__proto__=x\nA=1', Object.fromEntries([['__proto__', 'x'], ['A', '1']])],
+    [
+      '__proto__=x\nA=1',
+      Object.fromEntries([
+        ['__proto__', 'x'],
+        ['A', '1'],
+      ]),
+    ],
   ])('%j', (text, expected) => {
     expect(read(text)).toEqual({ values: expected, faults: [] });
   });
@@ -48,5 +54,9 @@ describe('readEnvFile', () => {
 });
 
 test('a raw file is taken as it is', () => {
-  expect([...readRawEnvFile('# no\nA="1" # $B\nSHELL_ONLY\nNOWHERE\nB=x=y', lookup)]).toEqual([['A', '"1" # $B'], ['SHELL_ONLY', 'shell'], ['B', 'x=y']]);
+  expect([...readRawEnvFile('# no\nA="1" # $B\nSHELL_ONLY\nNOWHERE\nB=x=y', lookup)]).toEqual([
+    ['A', '"1" # $B'],
+    ['SHELL_ONLY', 'shell'],
+    ['B', 'x=y'],
+  ]);
 });

@@ -10,9 +10,19 @@ test('schema/compose.json is made of the tables', async () => {
 const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(composeSchema());
 
 test.each([
-  [{ services: { web: { image: 'x', ports: ['80:80', 81, { target: 80 }], command: 'a b', environment: ['A=1'], 'x-own': 1 } } }, true],
+  [
+    { services: { web: { image: 'x', ports: ['80:80', 81, { target: 80 }], command: 'a b', environment: ['A=1'], 'x-own': 1 } } },
+    true,
+  ],
   [{ services: { web: null }, volumes: { data: null }, networks: { n: { external: true } } }, true],
-  [{ services: { web: { depends_on: { db: { condition: 'service_healthy' } }, networks: ['n'], healthcheck: { test: ['CMD', 'x'] } } } }, true],
+  [
+    {
+      services: {
+        web: { depends_on: { db: { condition: 'service_healthy' } }, networks: ['n'], healthcheck: { test: ['CMD', 'x'] } },
+      },
+    },
+    true,
+  ],
   [{ services: { web: { imgae: 'x' } } }, false],
   [{ services: { web: { restart: 'sometimes' } } }, false],
   [{ services: { web: { ports: [{ published: 80 }] } } }, false],

@@ -25,12 +25,18 @@ export function projectOf(text: string, extra: Extra = {}): Project {
 /** The service `web` of a file with only these attributes (already indented by nothing). */
 export function serviceOf(attributes: string, extra: Extra & { readonly rest?: string } = {}): Service {
   const { rest = '', ...others } = extra;
-  const indented = attributes.trim().split('\n').map((line) => `    ${line}`).join('\n');
+  const indented = attributes
+    .trim()
+    .split('\n')
+    .map((line) => `    ${line}`)
+    .join('\n');
   const project = projectOf(`services:\n  web:\n    image: host:/usr\n${indented}\n${rest}`, others);
   return project.services.find((service) => service.name === 'web') as Service;
 }
 
 /** "4:7 error CODE: message" for every diagnostic. */
 export function told(result: LoadResult): string[] {
-  return result.diagnostics.map(({ severity, code, message, at }) => `${at ? `${at.line}:${at.column} ` : ''}${severity} ${code}: ${message}`);
+  return result.diagnostics.map(
+    ({ severity, code, message, at }) => `${at ? `${at.line}:${at.column} ` : ''}${severity} ${code}: ${message}`,
+  );
 }

@@ -60,19 +60,25 @@ describe('substitute', () => {
   test('unset variables are told with their place', () => {
     const unset: [string, number][] = [];
     substitute('ab $MISSING ${EMPTY:-$ALSO}', lookup, (name, offset) => unset.push([name, offset]));
-    expect(unset).toEqual([['MISSING', 3], ['ALSO', 21]]);
+    expect(unset).toEqual([
+      ['MISSING', 3],
+      ['ALSO', 21],
+    ]);
   });
 
   test('any text gives a text or a TemplateFault within its bounds', () => {
     const piece = fc.constantFrom('$', '{', '}', ':', '-', '?', '+', 'A', '_', ' ', '$$', '${', '${A:-');
     fc.assert(
-      fc.property(fc.array(piece, { maxLength: 60 }).map((parts) => parts.join('')), (text) => {
-        try {
-          expect(typeof substitute(text, lookup)).toBe('string');
-        } catch (error) {
-          expect(error).toBeInstanceOf(TemplateFault);
-        }
-      }),
+      fc.property(
+        fc.array(piece, { maxLength: 60 }).map((parts) => parts.join('')),
+        (text) => {
+          try {
+            expect(typeof substitute(text, lookup)).toBe('string');
+          } catch (error) {
+            expect(error).toBeInstanceOf(TemplateFault);
+          }
+        },
+      ),
     );
   });
 

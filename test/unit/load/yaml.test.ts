@@ -7,21 +7,44 @@ import { readYaml, yamlLimits } from '../../../src/load/yaml.ts';
 function read(text: string) {
   const diagnostics = gatherDiagnostics();
   const documents = readYaml('compose.yaml', text, diagnostics);
-  return { plain: documents?.map(toPlain), faults: diagnostics.sorted().map(({ code, message, at }) => `${at?.line}:${at?.column} ${code}: ${message}`) };
+  return {
+    plain: documents?.map(toPlain),
+    faults: diagnostics.sorted().map(({ code, message, at }) => `${at?.line}:${at?.column} ${code}: ${message}`),
+  };
 }
 
-function valueOf(text: string): unknown {
+function scalarOf(text: string): unknown {
   const { plain, faults } = read(`v: ${text}`);
   expect(faults).toEqual([]);
-  return (plain?.[0] as Record<string, unknown>)['v'];
+  return (plain as Record<string, unknown>[])[0]?.['v'];
 }
 
 describe('plain scalars', () => {
   test.each([
-    ['', null], ['~', null], ['null', null], ['true', true], ['False', false], ['yes', 'yes'], ['off', 'off'], ['12', 12], ['-3', -3], ['0440', 288], ['0o17', 15],
-    ['0x1f', 31], ['1_000', 1000], ['1.5', 1.5], ['1e3', 1000], ['8080:80', '8080:80'], ['1.2.3', '1.2.3'], ['08', 8], ['"12"', '12'], ['!!str 12', '12'], ['2024-01-01', '2024-01-01'], ['.5', 0.5],
+    ['', null],
+    ['~', null],
+    ['null', null],
+    ['true', true],
+    ['False', false],
+    ['yes', 'yes'],
+    ['off', 'off'],
+    ['12', 12],
+    ['-3', -3],
+    ['0440', 288],
+    ['0o17', 15],
+    ['0x1f', 31],
+    ['1_000', 1000],
+    ['1.5', 1.5],
+    ['1e3', 1000],
+    ['8080:80', '8080:80'],
+    ['1.2.3', '1.2.3'],
+    ['08', 8],
+    ['"12"', '12'],
+    ['!!str 12', '12'],
+    ['2024-01-01', '2024-01-01'],
+    ['.5', 0.5],
   ])('%s → %j', (text, expected) => {
-    expect(valueOf(text)).toEqual(expected);
+    expect(scalarOf(text)).toEqual(expected);
   });
 });
 
@@ -54,15 +77,25 @@ describe('faults', () => {
     expect(read(text).faults).toContain(expected);
   });
 
-  test.each([['a: [1, 2\nb: 3\n'], ['a: "open\n'], ['\tb: 1\n'], ['a: b: c\n'], ['a:\n  - b\n c: d\n']])('%j is told with a place', (text) => {
-    const { faults } = read(text);
-    expect(faults.length).toBeGreaterThan(0);
-    expect(faults[0]).toMatch(/^\d+:\d+ YAML_SYNTAX: /);
-  });
+  test.each([['a: [1, 2\nb: 3\n'], ['a: "open\n'], ['\tb: 1\n'], ['a: b: c\n'], ['a:\n  - b\n c: d\n']])(
+    '%j is told with a place',
+    (text) => {
+      const { faults } = read(text);
+      expect(faults.length).toBeGreaterThan(0);
+      expect(faults[0]).toMatch(/^\d+:\d+ YAML_SYNTAX: /);
+    },
+  );
 });
 
 describe('hostile texts', () => {
-  const bomb = (levels: number) => ['a0: &a0 [x]', ...Array.from({ length: levels }, (_, index) => `a${index + 1}: &a${index + 1} [${Array(9).fill(`*a${index}`).join(', ')}]`)].join('\n');
+  const bomb = (levels: number) =>
+    [
+      'a0: &a0 [x]',
+      ...Array.from(
+        { length: levels },
+        (_, index) => `a${index + 1}: &a${index + 1} [${Array(9).fill(`*a${index}`).join(', ')}]`,
+      ),
+    ].join('\n');
 
   test.each([
     ['an alias bomb', bomb(9), /more than 100000 values/],
@@ -87,14 +120,38 @@ describe('hostile texts', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 4 }), { noNullPrototype: true }), (value) => {
         const text = JSON.stringify(value);
-        expect(JSON.parse(JSON.stringify(read(text).plain?.[0]))).toEqual(JSON.parse(text.replaceAll(/-0(?=[,}\]])/g, '0')));
+        expect(JSON.parse(JSON.stringify(read(text).plain?.[0]))).toEqual(JSON.parse(text));
       }),
       { numRuns: 200 },
     );
   });
 
   test('any text gives documents or faults', () => {
-    const piece = fc.constantFrom('a', ': ', '- ', '\n', '  ', '[', ']', '{', '}', '"', "'", '&a ', '*a', '<<: ', '!reset ', '#', '|', '>', '---\n', '?', ',', '\t', '%');
+    const piece = fc.constantFrom(
+      'a',
+      ': ',
+      '- ',
+      '\n',
+      '  ',
+      '[',
+      ']',
+      '{',
+      '}',
+      '"',
+      "'",
+      '&a ',
+      '*a',
+      '<<: ',
+      '!reset ',
+      '#',
+      '|',
+      '>',
+      '---\n',
+      '?',
+      ',',
+      '\t',
+      '%',
+    );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), (parts) => {
         const { plain, faults } = read(parts.join(''));

@@ -50,7 +50,10 @@ export interface DeviceAccess {
   readonly access: string;
 }
 
-/** Runs struct bpf_insn[] of a BPF_PROG_TYPE_CGROUP_DEVICE program; what is read before it was written throws, as the verifier would. */
+/**
+ * Runs struct bpf_insn[] of a BPF_PROG_TYPE_CGROUP_DEVICE program; what is read before it was written throws, as the verifier
+ * would.
+ */
 export function runDeviceProgram(program: Uint8Array, request: DeviceAccess): number {
   const view = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const bits = [...request.access].reduce((sum, letter) => sum | ({ m: 1, r: 2, w: 4 }[letter] ?? 0), 0);
@@ -66,14 +69,37 @@ export function runDeviceProgram(program: Uint8Array, request: DeviceAccess): nu
     const [to, from] = [view.getUint8(at * 8 + 1) & 15, view.getUint8(at * 8 + 1) >> 4];
     const [offset, value] = [view.getInt16(at * 8 + 2, true), view.getInt32(at * 8 + 4, true)];
     if (code === 0x95) return read(0);
-    if (code === 0x61) registers[to] = context[(read(from) + offset) / 4];
-    else if (code === 0xbf) registers[to] = read(from);
-    else if (code === 0xb7) registers[to] = value;
-    else if (code === 0x54) registers[to] = read(to) & value;
-    else if (code === 0x74) registers[to] = read(to) >>> value;
-    else if (code === 0x55) at += read(to) !== value ? offset : 0;
-    else if (code === 0x15) at += read(to) === value ? offset : 0;
+    const jump = jumps[code];
+    const write = writes[code];
+    if (jump) at += jump(read(to), value) ? offset : 0;
+    else if (write)
+      registers[to] = write({
+        to: () => read(to),
+        from: () => read(from),
+        value,
+        load: () => context[(read(from) + offset) / 4],
+      });
     else throw new Error(`instruction ${code.toString(16)}`);
   }
   throw new Error('ran off the end');
 }
+
+const jumps: Readonly<Record<number, (left: number, right: number) => boolean>> = {
+  85: (left, right) => left !== right,
+  21: (left, right) => left === right,
+};
+
+interface Operands {
+  readonly to: () => number;
+  readonly from: () => number;
+  readonly load: () => number | undefined;
+  readonly value: number;
+}
+
+const writes: Readonly<Record<number, (operands: Operands) => number | undefined>> = {
+  97: ({ load }) => load(),
+  191: ({ from }) => from(),
+  183: ({ value }) => value,
+  84: ({ to, value }) => to() & value,
+  116: ({ to, value }) => to() >>> value,
+};

@@ -85,7 +85,15 @@ describe('golden programs', () => {
     ];
     const content = new TextEncoder().encode('hush');
     const text = program(
-      { mounts, readOnly: true, init: true, securityOpt: ['no-new-privileges'], capDrop: ['ALL'], oomScoreAdj: -5, sysctls: { 'net.core.somaxconn': '99' } },
+      {
+        mounts,
+        readOnly: true,
+        init: true,
+        securityOpt: ['no-new-privileges'],
+        capDrop: ['ALL'],
+        oomScoreAdj: -5,
+        sysctls: { 'net.core.somaxconn': '99' },
+      },
       lowerContext({
         init: true,
         fileSources: new Set(['/srv/app.conf']),
@@ -94,7 +102,10 @@ describe('golden programs', () => {
           { target: '/etc/service.toml', content, mode: 0o444, uid: 0, gid: 0 },
         ],
       }),
-      { user: { uid: 1000, gid: 1000, groups: [1000, 29], home: '/home/app' }, mountSources: new Map([['/var/lib/app', '/volumes/data/_data']]) },
+      {
+        user: { uid: 1000, gid: 1000, groups: [1000, 29], home: '/home/app' },
+        mountSources: new Map([['/var/lib/app', '/volumes/data/_data']]),
+      },
     );
     expect(text).not.toContain('hush');
     await expect(text).toMatchFileSnapshot('../../golden/runtime/hardened.txt');
@@ -103,13 +114,17 @@ describe('golden programs', () => {
   test('on a hybrid host, with a terminal, limits and the image that is no image', async () => {
     const text = program(
       { tty: true, ulimits: [{ name: 'nofile', soft: 1024, hard: -1 }], resources: { cpus: 0.5, memoryBytes: 64 << 20 } },
-      lowerContext({ cgroups: hybridLayout, fileSources: new Set(['/run/c/hosts', '/etc/ld.so.cache']), terminal: { rows: 24, columns: 80 } }),
+      lowerContext({
+        cgroups: hybridLayout,
+        fileSources: new Set(['/run/c/hosts', '/etc/ld.so.cache']),
+        terminal: { rows: 24, columns: 80 },
+      }),
       { hostBinds: ['/usr', '/etc/ld.so.cache'], etc: { hosts: '/run/c/hosts' } },
     );
     await expect(text).toMatchFileSnapshot('../../golden/runtime/hybrid.txt');
   });
 
-  test('privileged, in the host\'s network and processes', async () => {
+  test("privileged, in the host's network and processes", async () => {
     const text = program(
       { privileged: true, pid: 'host', ipc: 'host', uts: 'host', cgroup: 'host' },
       lowerContext({ rootfs: { kind: 'bind' } }),
@@ -121,8 +136,16 @@ describe('golden programs', () => {
   test('exec in a container', () => {
     const spec = bundle({ environment: { A: '1' } });
     const ops = lowerExec({
-      spec, pid: 4711, startTime: 123456n, cgroups: containerCgroups(spec, lowerContext()), args: ['ls', '-l'], env: ['A=2'], architecture: 'x64',
-      availableCapabilities: lowerContext().availableCapabilities, workingDir: '/srv', terminal: { rows: 24, columns: 80 },
+      spec,
+      pid: 4711,
+      startTime: 123456n,
+      cgroups: containerCgroups(spec, lowerContext()),
+      args: ['ls', '-l'],
+      env: ['A=2'],
+      architecture: 'x64',
+      availableCapabilities: lowerContext().availableCapabilities,
+      workingDir: '/srv',
+      terminal: { rows: 24, columns: 80 },
       user: { uid: 1000, gid: 1000, groups: [1000], home: '/home/app' },
     });
     expect(printProgram(ops)).toMatchInlineSnapshot(`
@@ -143,26 +166,40 @@ describe('golden programs', () => {
 });
 
 describe('the process', () => {
-  const image = { environment: ['PATH=/img', 'EMPTY=', 'BAD'], entrypoint: ['/entry'], command: ['serve'], user: '', workingDir: '/img' };
+  const image = {
+    environment: ['PATH=/img', 'EMPTY=', 'BAD'],
+    entrypoint: ['/entry'],
+    command: ['serve'],
+    user: '',
+    workingDir: '/img',
+  };
 
   test.each<[string, Partial<Service>, string[]]>([
-    ['the image\'s own', { command: undefined }, ['/entry', 'serve']],
-    ['a command takes the place of the image\'s', { command: ['x'] }, ['/entry', 'x']],
-    ['an empty command clears the image\'s', { command: [] }, ['/entry']],
-    ['an entrypoint sets the image\'s command aside', { entrypoint: ['/own'], command: undefined }, ['/own']],
+    ["the image's own", { command: undefined }, ['/entry', 'serve']],
+    ["a command takes the place of the image's", { command: ['x'] }, ['/entry', 'x']],
+    ["an empty command clears the image's", { command: [] }, ['/entry']],
+    ["an entrypoint sets the image's command aside", { entrypoint: ['/own'], command: undefined }, ['/own']],
     ['both', { entrypoint: ['/own'], command: ['x'] }, ['/own', 'x']],
     ['an empty entrypoint', { entrypoint: [], command: ['x'] }, ['x']],
   ] as never)('arguments: %s', (_name, service: Partial<Service>, args: string[]) => {
     expect(bundle(service, { image }).process.args).toEqual(args);
   });
 
-  test.each<[Partial<Service>]>([[{ entrypoint: [], command: [] }], [{ entrypoint: [''], command: ['x'] }]])('no command is refused: %j', (service) => {
-    expect(() => bundle(service, { image })).toThrow(/has no command/);
-  });
+  test.each<[Partial<Service>]>([[{ entrypoint: [], command: [] }], [{ entrypoint: [''], command: ['x'] }]])(
+    'no command is refused: %j',
+    (service) => {
+      expect(() => bundle(service, { image })).toThrow(/has no command/);
+    },
+  );
 
-  test('environment: ours, then the image\'s, then the service\'s', () => {
+  test("environment: ours, then the image's, then the service's", () => {
     expect(bundle({ environment: { PATH: '/own', __proto__x: 'y' }, tty: true }, { image }).process.env).toEqual([
-      'PATH=/own', 'HOSTNAME=0123456789ab', 'TERM=xterm', 'EMPTY=', '__proto__x=y', 'HOME=/root',
+      'PATH=/own',
+      'HOSTNAME=0123456789ab',
+      'TERM=xterm',
+      'EMPTY=',
+      '__proto__x=y',
+      'HOME=/root',
     ]);
     expect(bundle({ environment: { HOME: '/x' } }).process.env).toContain('HOME=/x');
   });
@@ -170,29 +207,49 @@ describe('the process', () => {
   test('only root starts with capabilities in force; inheritable and ambient are empty', () => {
     const user = { uid: 1000, gid: 1000, groups: [1000], home: '/' };
     const { capabilities } = bundle({ capAdd: ['NET_ADMIN'] }, { user }).process;
-    expect([capabilities.bounding.length, capabilities.effective, capabilities.permitted, capabilities.inheritable, capabilities.ambient]).toEqual([15, [], [], [], []]);
+    expect([
+      capabilities.bounding.length,
+      capabilities.effective,
+      capabilities.permitted,
+      capabilities.inheritable,
+      capabilities.ambient,
+    ]).toEqual([15, [], [], [], []]);
     expect(bundle().process.capabilities.effective).toHaveLength(14);
   });
 
-  test('working directory: the service\'s, the image\'s, the root', () => {
-    expect([bundle({ workingDir: '/s' }, { image }).process.cwd, bundle({}, { image }).process.cwd, bundle().process.cwd]).toEqual(['/s', '/img', '/']);
+  test("working directory: the service's, the image's, the root", () => {
+    expect([
+      bundle({ workingDir: '/s' }, { image }).process.cwd,
+      bundle({}, { image }).process.cwd,
+      bundle().process.cwd,
+    ]).toEqual(['/s', '/img', '/']);
   });
 });
 
 describe('mounts', () => {
   const mountsOf = (mounts: Mount[], input = {}): string[] =>
     bundle({ mounts }, input).mounts.map((mount) => `${mount.destination} ${mount.source} ${mount.options.join(',')}`);
-  const bind = (target: string, extra: object = {}): Mount => ({ type: 'bind', source: '/host', target, readOnly: false, createHostPath: true, ...extra });
+  const bind = (target: string, extra: object = {}): Mount => ({
+    type: 'bind',
+    source: '/host',
+    target,
+    readOnly: false,
+    createHostPath: true,
+    ...extra,
+  });
 
-  test('a service\'s mount takes the place of a standard one, and outer ones come before inner ones', () => {
+  test("a service's mount takes the place of a standard one, and outer ones come before inner ones", () => {
     const lines = mountsOf([bind('/a/b/c'), bind('/dev/shm'), bind('/a')]);
     expect(lines.filter((line) => line.startsWith('/dev/shm'))).toEqual(['/dev/shm /host rbind,rw,rprivate']);
     expect(lines.slice(-3).map((line) => line.split(' ')[0])).toEqual(['/a', '/dev/shm', '/a/b/c']);
   });
 
   test.each([
-    [{}, 'rbind,rw,rprivate'], [{ readOnly: true }, 'rbind,rro,rprivate'], [{ readOnly: true, recursive: 'writable' }, 'rbind,ro,rprivate'],
-    [{ readOnly: true, recursive: 'disabled' }, 'bind,ro,rprivate'], [{ propagation: 'rslave' }, 'rbind,rw,rslave'],
+    [{}, 'rbind,rw,rprivate'],
+    [{ readOnly: true }, 'rbind,rro,rprivate'],
+    [{ readOnly: true, recursive: 'writable' }, 'rbind,ro,rprivate'],
+    [{ readOnly: true, recursive: 'disabled' }, 'bind,ro,rprivate'],
+    [{ propagation: 'rslave' }, 'rbind,rw,rslave'],
   ])('a bind with %j', (extra, options) => {
     expect(mountsOf([bind('/x', extra)]).at(-1)).toBe(`/x /host ${options}`);
   });
@@ -201,9 +258,12 @@ describe('mounts', () => {
     expect(mountsOf([bind('/x', { readOnly: true })], { kernelRelease: '5.10.0' }).at(-1)).toBe('/x /host rbind,ro,rprivate');
   });
 
-  test.each(['/', '/proc', '/proc/self', '/proc/../proc/x', '/a/../proc/sys', 'relative', '', '/proc/sys/kernel', '/..', '/./'])('target %j is refused', (target) => {
-    expect(() => mountsOf([bind(target)])).toThrow(invalid);
-  });
+  test.each(['/', '/proc', '/proc/self', '/proc/../proc/x', '/a/../proc/sys', 'relative', '', '/proc/sys/kernel', '/..', '/./'])(
+    'target %j is refused',
+    (target) => {
+      expect(() => mountsOf([bind(target)])).toThrow(invalid);
+    },
+  );
 
   test.each(['/proc/cpuinfo', '/proc/meminfo', '/proc/uptime', '/procfs', '/a/../b'])('target %j is fine', (target) => {
     expect(() => mountsOf([bind(target)])).not.toThrow();
@@ -216,26 +276,41 @@ describe('mounts', () => {
 });
 
 describe('confinement', () => {
-  test('masked and read-only paths are docker\'s', () => {
+  test("masked and read-only paths are docker's", () => {
     expect([...bundle({}, { throttlePaths: ['/sys/t'] }).linux.maskedPaths].sort()).toEqual([
-      '/proc/acpi', '/proc/asound', '/proc/interrupts', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/sched_debug', '/proc/scsi',
-      '/proc/timer_list', '/proc/timer_stats', '/sys/devices/virtual/powercap', '/sys/firmware', '/sys/t',
+      '/proc/acpi',
+      '/proc/asound',
+      '/proc/interrupts',
+      '/proc/kcore',
+      '/proc/keys',
+      '/proc/latency_stats',
+      '/proc/sched_debug',
+      '/proc/scsi',
+      '/proc/timer_list',
+      '/proc/timer_stats',
+      '/sys/devices/virtual/powercap',
+      '/sys/firmware',
+      '/sys/t',
     ]);
     expect(bundle().linux.readonlyPaths).toEqual(['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']);
   });
 
   test.each<[Partial<Service>, boolean, number]>([
-    [{}, true, 12], [{ securityOpt: ['seccomp=unconfined'] }, false, 12], [{ securityOpt: ['systempaths=unconfined'] }, true, 0], [{ privileged: true }, false, 0],
+    [{}, true, 12],
+    [{ securityOpt: ['seccomp=unconfined'] }, false, 12],
+    [{ securityOpt: ['systempaths=unconfined'] }, true, 0],
+    [{ privileged: true }, false, 0],
   ])('%j: filter %s, %i masks', (service, filter, masks) => {
     const { linux } = bundle(service);
     expect([linux.seccomp !== undefined, linux.maskedPaths.length]).toEqual([filter, masks]);
   });
 
-  test('limits: docker\'s derivations, and a bound on processes where none is set', () => {
+  test("limits: docker's derivations, and a bound on processes where none is set", () => {
     expect(bundle().linux.resources.pids).toEqual({ limit: 4096 });
     expect(bundle({ resources: { pids: 0 } }).linux.resources.pids).toEqual({ limit: -1 });
     expect(bundle({ resources: { cpus: 1.5, memoryBytes: 100 } }).linux.resources).toMatchObject({
-      cpu: { period: 100_000, quota: 150_000 }, memory: { limit: 100, swap: 200 },
+      cpu: { period: 100_000, quota: 150_000 },
+      memory: { limit: 100, swap: 200 },
     });
     expect(bundle().linux.resources.memory).toBeUndefined();
   });
@@ -245,7 +320,15 @@ describe('confinement', () => {
     const plain = names([]);
     expect(plain.slice(plain.indexOf('gate'))).toEqual(['gate', 'seccomp', 'bounding', 'user', 'capabilities', 'exec']);
     const locked = names(['no-new-privileges']);
-    expect(locked.slice(locked.indexOf('noNewPrivs'))).toEqual(['noNewPrivs', 'bounding', 'user', 'capabilities', 'gate', 'seccomp', 'exec']);
+    expect(locked.slice(locked.indexOf('noNewPrivs'))).toEqual([
+      'noNewPrivs',
+      'bounding',
+      'user',
+      'capabilities',
+      'gate',
+      'seccomp',
+      'exec',
+    ]);
   });
 
   test('what our own bounding set lacks is not asked for', () => {
@@ -262,14 +345,18 @@ describe('confinement', () => {
   test('a joined namespace is entered: pids by the launcher, others by the child, the network by whoever has it', () => {
     const spec = bundle({}, { network: { join: '/proc/1/ns/net' }, join: { pid: '/proc/1/ns/pid', ipc: '/proc/1/ns/ipc' } });
     const show = (owns: boolean): string[] =>
-      lower(spec, lowerContext({ launcherOwnsNetwork: owns })).filter((op) => op.op === 'setns' || op.op === 'clone').map((op) => `${op.op} ${op.x?.toString(16)}`);
+      lower(spec, lowerContext({ launcherOwnsNetwork: owns }))
+        .filter((op) => op.op === 'setns' || op.op === 'clone')
+        .map((op) => `${op.op} ${op.x?.toString(16)}`);
     expect(show(true)).toEqual(['setns 20000000', 'clone 4020000', 'setns 8000000']);
     expect(show(false)).toEqual(['setns 20000000', 'clone 4020000', 'setns 8000000', 'setns 40000000']);
   });
 });
 
 test('config.json is JSON, and infinity is exactly 2^64 - 1', () => {
-  const text = formatSpec(bundle({ ulimits: [{ name: 'core', soft: -1, hard: -1 }], environment: { TRAP: '": 18446744073709552000' } }));
+  const text = formatSpec(
+    bundle({ ulimits: [{ name: 'core', soft: -1, hard: -1 }], environment: { TRAP: '": 18446744073709552000' } }),
+  );
   expect(text.match(/18446744073709551615/g)).toHaveLength(2);
   expect((JSON.parse(text) as OciSpec).process.env).toContain('TRAP=": 18446744073709552000');
 });

@@ -1,11 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import {
-  allCapabilities, boundingSetOf, capabilityMask, capabilityNames, defaultCapabilities, grantedCapabilities, ungrantableCapabilities,
+  allCapabilities,
+  boundingSetOf,
+  capabilityMask,
+  capabilityNames,
+  defaultCapabilities,
+  grantedCapabilities,
+  ungrantableCapabilities,
 } from '../../../src/runtime/capabilities.ts';
 
 const short = (name: string): string => name.slice('CAP_'.length);
 
-test('there are 41, and docker\'s fourteen are 0xa80425fb', () => {
+test("there are 41, and docker's fourteen are 0xa80425fb", () => {
   expect(allCapabilities).toHaveLength(41);
   expect(new Set(allCapabilities).size).toBe(41);
   expect(capabilityMask(defaultCapabilities)).toBe(0xa80425fbn);

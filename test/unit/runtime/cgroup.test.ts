@@ -13,13 +13,16 @@ const path = '/tscompose/shop/0123456789ab';
 
 describe('the layout', () => {
   const v1 = (name: string): string => `32 31 0:29 / /sys/fs/cgroup/${name} rw,relatime shared:9 - cgroup cgroup rw,${name}`;
-  const v2 = (mountpoint: string): string => `41 31 0:38 / ${mountpoint} rw,nosuid,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate`;
+  const v2 = (mountpoint: string): string =>
+    `41 31 0:38 / ${mountpoint} rw,nosuid,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate`;
   const read = (mountinfo: string[], cgroup = '0::/\n', delegated = false): CgroupLayout | undefined =>
     readCgroupLayout({ mountinfo: `${mountinfo.join('\n')}\n`, cgroup, controllers: 'cpu memory pids\n', delegated });
 
   test('version 2 alone', () => {
     expect(read(['22 27 0:21 / /proc rw - proc proc rw', v2('/sys/fs/cgroup')])).toEqual({
-      version: 'v2', hierarchies: [], unified: { mountpoint: '/sys/fs/cgroup', base: '/', controllers: ['cpu', 'memory', 'pids'] },
+      version: 'v2',
+      hierarchies: [],
+      unified: { mountpoint: '/sys/fs/cgroup', base: '/', controllers: ['cpu', 'memory', 'pids'] },
     });
   });
 
@@ -60,7 +63,10 @@ const everything: OciResources = {
   memory: { limit: 64 << 20, reservation: 32 << 20, swap: 96 << 20, swappiness: 10, disableOOMKiller: true },
   cpu: { shares: 1024, quota: 50_000, period: 100_000, cpus: '0-1', mems: '0' },
   pids: { limit: 100 },
-  devices: [{ allow: false, access: 'rwm' }, { allow: true, type: 'c', major: 1, minor: 3, access: 'rwm' }],
+  devices: [
+    { allow: false, access: 'rwm' },
+    { allow: true, type: 'c', major: 1, minor: 3, access: 'rwm' },
+  ],
 };
 const text = (layout: CgroupLayout, resources: OciResources): string => printProgram(cgroupPlan(layout, path, resources).prepare);
 
@@ -83,7 +89,9 @@ describe('the plan', () => {
       "
     `);
     expect(cgroupPlan(unifiedLayout, path, everything)).toMatchObject({
-      directories: ['/sys/fs/cgroup/tscompose/shop/0123456789ab'], cloneInto: '/sys/fs/cgroup/tscompose/shop/0123456789ab', attach: [],
+      directories: ['/sys/fs/cgroup/tscompose/shop/0123456789ab'],
+      cloneInto: '/sys/fs/cgroup/tscompose/shop/0123456789ab',
+      attach: [],
     });
   });
 
@@ -118,11 +126,21 @@ describe('the plan', () => {
     const plan = cgroupPlan(splitLayout, path, { pids: { limit: 5 } });
     expect(plan.cloneInto).toBeUndefined();
     expect(plan.attach).toEqual(plan.directories);
-    expect(plan.attach.map((directory) => directory.split('/')[4])).toEqual(['cpu,cpuacct', 'memory', 'devices', 'freezer', 'pids', 'systemd']);
+    expect(plan.attach.map((directory) => directory.split('/')[4])).toEqual([
+      'cpu,cpuacct',
+      'memory',
+      'devices',
+      'freezer',
+      'pids',
+      'systemd',
+    ]);
   });
 
   test('below a delegated cgroup', () => {
-    const layout: CgroupLayout = { ...unifiedLayout, unified: { mountpoint: '/sys/fs/cgroup', base: '/user.slice/a', controllers: ['pids'] } };
+    const layout: CgroupLayout = {
+      ...unifiedLayout,
+      unified: { mountpoint: '/sys/fs/cgroup', base: '/user.slice/a', controllers: ['pids'] },
+    };
     expect(text(layout, { pids: { limit: 7 } })).toMatchInlineSnapshot(`
       "  0 cgroupCreate a="/sys/fs/cgroup/user.slice/a/tscompose/shop/0123456789ab"
         1 cgroupWrite a="/sys/fs/cgroup/user.slice/a/cgroup.subtree_control" b="+pids" [optional]
@@ -147,17 +165,20 @@ describe('the plan', () => {
     );
   });
 
-  test.each([[hybridLayout], [splitLayout], [unifiedLayout]])('a limit nobody can keep is refused, the default one is left out', (layout) => {
-    const poor: CgroupLayout = {
-      ...layout,
-      hierarchies: layout.hierarchies.filter((one) => one.controllers[0] === 'freezer'),
-      ...(layout.unified ? { unified: { ...layout.unified, controllers: [] } } : {}),
-    };
-    expect(cgroupPlan(poor, path, { pids: { limit: 4096 } }).prepare.some((op) => op.op === 'cgroupWrite')).toBe(false);
-    for (const resources of [{ pids: { limit: 7 } }, { memory: { limit: 1 << 20 } }, { cpu: { shares: 5 } }]) {
-      expect(() => cgroupPlan(poor, path, resources)).toThrow(expect.objectContaining({ code: 'VALUE_INVALID' }));
-    }
-  });
+  test.each([[hybridLayout], [splitLayout], [unifiedLayout]])(
+    'a limit nobody can keep is refused, the default one is left out',
+    (layout) => {
+      const poor: CgroupLayout = {
+        ...layout,
+        hierarchies: layout.hierarchies.filter((one) => one.controllers[0] === 'freezer'),
+        ...(layout.unified ? { unified: { ...layout.unified, controllers: [] } } : {}),
+      };
+      expect(cgroupPlan(poor, path, { pids: { limit: 4096 } }).prepare.some((op) => op.op === 'cgroupWrite')).toBe(false);
+      for (const resources of [{ pids: { limit: 7 } }, { memory: { limit: 1 << 20 } }, { cpu: { shares: 5 } }]) {
+        expect(() => cgroupPlan(poor, path, resources)).toThrow(expect.objectContaining({ code: 'VALUE_INVALID' }));
+      }
+    },
+  );
 
   test.each(['', '/', 'tscompose', '/a/../b', '/a//b', '/./a', '/a/', '/a\0'])('path %j is refused', (bad) => {
     expect(() => cgroupPlan(unifiedLayout, bad, {})).toThrow(/no path of a control group/);
@@ -185,7 +206,15 @@ describe('the plan', () => {
     expect(cgroupDirectories(hybridLayout, '/tscompose/shop').at(-1)).toBe('/sys/fs/cgroup/unified/tscompose/shop');
   });
 
-  test.each([[0, 1], [2, 1], [1024, 100], [512, 59], [2048, 174], [262144, 10000], [300000, 10000]])('%i shares weigh %i', (shares, weight) => {
+  test.each([
+    [0, 1],
+    [2, 1],
+    [1024, 100],
+    [512, 59],
+    [2048, 174],
+    [262144, 10000],
+    [300000, 10000],
+  ])('%i shares weigh %i', (shares, weight) => {
     expect(weightFromShares(shares)).toBe(weight);
   });
 });
@@ -196,19 +225,34 @@ describe('devices', () => {
     runDeviceProgram(deviceProgram(foldDeviceRules(list)), { type, major, minor, access }) === 1;
 
   test.each<[string, 'b' | 'c', number, number, string, boolean]>([
-    ['/dev/null', 'c', 1, 3, 'rw', true], ['/dev/mem', 'c', 1, 1, 'r', false], ['/dev/kmsg', 'c', 1, 11, 'r', false], ['/dev/tty', 'c', 5, 0, 'rw', true],
-    ['/dev/pts/77', 'c', 136, 77, 'rw', true], ['/dev/fuse', 'c', 10, 229, 'r', false], ['/dev/kvm', 'c', 10, 232, 'rw', false],
-    ['/dev/vda', 'b', 254, 0, 'r', false], ['the making of /dev/vda', 'b', 254, 0, 'm', true], ['making and opening at once', 'b', 254, 0, 'rm', false],
-    ['a block device of /dev/null\'s number', 'b', 1, 3, 'r', false],
+    ['/dev/null', 'c', 1, 3, 'rw', true],
+    ['/dev/mem', 'c', 1, 1, 'r', false],
+    ['/dev/kmsg', 'c', 1, 11, 'r', false],
+    ['/dev/tty', 'c', 5, 0, 'rw', true],
+    ['/dev/pts/77', 'c', 136, 77, 'rw', true],
+    ['/dev/fuse', 'c', 10, 229, 'r', false],
+    ['/dev/kvm', 'c', 10, 232, 'rw', false],
+    ['/dev/vda', 'b', 254, 0, 'r', false],
+    ['the making of /dev/vda', 'b', 254, 0, 'm', true],
+    ['making and opening at once', 'b', 254, 0, 'rm', false],
+    ["a block device of /dev/null's number", 'b', 1, 3, 'r', false],
   ])('%s', (_name, type, major, minor, access, allowed) => {
     expect(answer(rules, type, major, minor, access)).toBe(allowed);
   });
 
-  test('a service\'s own come behind; a folder stands for what is in it', () => {
+  test("a service's own come behind; a folder stands for what is in it", () => {
     const node = { path: '/dev/snd/pcm0', type: 'c', major: 116, minor: 2, mode: 0o660, uid: 0, gid: 29 } as const;
     const service = { ...plainService, devices: [{ source: '/dev/snd', target: '/dev/sound', permissions: 'r' }] };
     const given = serviceDevices(service, [node, { ...node, path: '/dev/sndx' }]);
-    expect(given.devices.at(-1)).toEqual({ type: 'c', path: '/dev/sound/pcm0', major: 116, minor: 2, fileMode: 0o660, uid: 0, gid: 29 });
+    expect(given.devices.at(-1)).toEqual({
+      type: 'c',
+      path: '/dev/sound/pcm0',
+      major: 116,
+      minor: 2,
+      fileMode: 0o660,
+      uid: 0,
+      gid: 29,
+    });
     expect(given.devices).toHaveLength(7);
     expect(answer(given.rules, 'c', 116, 2, 'r')).toBe(true);
     expect(answer(given.rules, 'c', 116, 2, 'w')).toBe(false);
@@ -231,7 +275,10 @@ describe('devices', () => {
     { requiredKeys: ['allow'] },
   );
   const anyAccess: fc.Arbitrary<DeviceAccess> = fc.record({
-    type: fc.constantFrom('b', 'c'), major: fc.constantFrom(1, 2, 3), minor: fc.constantFrom(3, 4, 5), access: fc.constantFrom('r', 'w', 'm', 'rw'),
+    type: fc.constantFrom('b', 'c'),
+    major: fc.constantFrom(1, 2, 3),
+    minor: fc.constantFrom(3, 4, 5),
+    access: fc.constantFrom('r', 'w', 'm', 'rw'),
   });
 
   test('the program answers as the version 1 controller does, for any list of rules', () => {
@@ -239,7 +286,10 @@ describe('devices', () => {
       fc.property(fc.array(anyRule, { maxLength: 12 }), anyAccess, (list, access) => {
         const policy = foldDeviceRules(list);
         const touching = policy.exceptions.filter(
-          (one) => one.type === access.type && (one.major ?? access.major) === access.major && (one.minor ?? access.minor) === access.minor,
+          (one) =>
+            one.type === access.type &&
+            (one.major ?? access.major) === access.major &&
+            (one.minor ?? access.minor) === access.minor,
         );
         const covers = touching.some((one) => [...access.access].every((letter) => one.access.includes(letter)));
         const touches = touching.some((one) => [...access.access].some((letter) => one.access.includes(letter)));
@@ -252,8 +302,16 @@ describe('devices', () => {
   test.each<[readonly OciDeviceRule[], boolean, readonly string[]]>([
     [[], true, []],
     [[{ allow: false }], false, []],
-    [[{ allow: false }, { allow: true, type: 'c', major: 1, access: 'r' }, { allow: true, type: 'c', major: 1, access: 'w' }], false, ['c 1:* rw']],
-    [[{ allow: false }, { allow: true, type: 'c', major: 1, access: 'rwm' }, { allow: false, type: 'c', major: 1, access: 'w' }], false, ['c 1:* rm']],
+    [
+      [{ allow: false }, { allow: true, type: 'c', major: 1, access: 'r' }, { allow: true, type: 'c', major: 1, access: 'w' }],
+      false,
+      ['c 1:* rw'],
+    ],
+    [
+      [{ allow: false }, { allow: true, type: 'c', major: 1, access: 'rwm' }, { allow: false, type: 'c', major: 1, access: 'w' }],
+      false,
+      ['c 1:* rm'],
+    ],
     [[{ allow: false }, { allow: true, type: 'c', major: 1, minor: 3 }, { allow: true }], true, []],
     [[{ allow: false, type: 'b', major: 8, minor: -1 }], true, ['b 8:* rwm']],
     [[{ allow: false }, { allow: true, type: 'a', major: 7 }], false, ['b 7:* rwm', 'c 7:* rwm']],

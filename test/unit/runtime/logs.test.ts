@@ -16,14 +16,19 @@ describe('a line', () => {
     [`${time(1)} stdout F `, { time: time(1), stream: 'stdout', partial: false, text: '' }],
     [`${time(1)} stdout F`, { time: time(1), stream: 'stdout', partial: false, text: '' }],
     [`${time(1)} stdout F cr\r`, { time: time(1), stream: 'stdout', partial: false, text: 'cr\r' }],
-    ['', undefined], ['hello', undefined], [`${time(1)} stdin F x`, undefined], [`${time(1)} stdout X x`, undefined], ['2026-11-22 stdout F x', undefined],
+    ['', undefined],
+    ['hello', undefined],
+    [`${time(1)} stdin F x`, undefined],
+    [`${time(1)} stdout X x`, undefined],
+    ['2026-11-22 stdout F x', undefined],
   ])('%j', (text, piece) => {
     expect(parseLogPiece(text)).toEqual(piece);
   });
 
   test('pieces of two streams come together each for itself, at the time they began', () => {
     const joiner = lineJoiner();
-    const add = (number: number, stream: 'stdout' | 'stderr', partial: boolean, text: string) => joiner.add({ time: time(number), stream, partial, text });
+    const add = (number: number, stream: 'stdout' | 'stderr', partial: boolean, text: string) =>
+      joiner.add({ time: time(number), stream, partial, text });
     expect(add(1, 'stdout', true, 'a')).toBeUndefined();
     expect(add(2, 'stderr', true, 'x')).toBeUndefined();
     expect(add(3, 'stdout', false, 'b')).toEqual({ time: time(1), stream: 'stdout', text: 'ab' });
@@ -35,9 +40,14 @@ describe('a line', () => {
 describe('a moment', () => {
   const now = Date.parse('2026-11-22T12:00:00Z');
   test.each([
-    ['10m', '2026-11-22T11:50:00.000000000Z'], ['1h30m', '2026-11-22T10:30:00.000000000Z'], ['2026-11-22T05:56:48Z', '2026-11-22T05:56:48.000000000Z'],
-    ['2026-11-22T05:56:48.123456789Z', '2026-11-22T05:56:48.123456789Z'], ['2026-11-22T05:56:48.5+02:00', '2026-11-22T03:56:48.500000000Z'],
-    ['1700000000', '2023-11-14T22:13:20.000000000Z'], ['1700000000.25', '2023-11-14T22:13:20.250000000Z'], ['0', '1970-01-01T00:00:00.000000000Z'],
+    ['10m', '2026-11-22T11:50:00.000000000Z'],
+    ['1h30m', '2026-11-22T10:30:00.000000000Z'],
+    ['2026-11-22T05:56:48Z', '2026-11-22T05:56:48.000000000Z'],
+    ['2026-11-22T05:56:48.123456789Z', '2026-11-22T05:56:48.123456789Z'],
+    ['2026-11-22T05:56:48.5+02:00', '2026-11-22T03:56:48.500000000Z'],
+    ['1700000000', '2023-11-14T22:13:20.000000000Z'],
+    ['1700000000.25', '2023-11-14T22:13:20.250000000Z'],
+    ['0', '1970-01-01T00:00:00.000000000Z'],
   ])('%s is %s', (text, moment) => {
     expect(parseLogTime(text, now)).toBe(moment);
   });
@@ -106,7 +116,10 @@ describe('replay', () => {
         mkdirSync(folder);
         writeFileSync(log, '');
         rows.forEach(([size, partial, turn], index) => {
-          appendFileSync(log, line(index, `${index}:${'x'.repeat(size)}`, 'stdout', partial && index < rows.length - 1 ? 'P' : 'F'));
+          appendFileSync(
+            log,
+            line(index, `${index}:${'x'.repeat(size)}`, 'stdout', partial && index < rows.length - 1 ? 'P' : 'F'),
+          );
           if (turn) rotate(log);
         });
         const all = await replayed([log]);
@@ -119,7 +132,9 @@ describe('replay', () => {
 });
 
 describe('follow', () => {
-  const follow = (options: LogOptions = {}): { texts: string[]; stop: () => Promise<void>; seen: (count: number) => Promise<void> } => {
+  const follow = (
+    options: LogOptions = {},
+  ): { texts: string[]; stop: () => Promise<void>; seen: (count: number) => Promise<void> } => {
     const stopping = new AbortController();
     const texts: string[] = [];
     let look = (): void => {};

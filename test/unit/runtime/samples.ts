@@ -6,11 +6,46 @@ import type { LowerContext } from '../../../src/runtime/lower.ts';
 
 /** A service with nothing set. */
 export const plainService: Service = {
-  name: 'api', image: 'host:/usr', replicas: 1, environment: {}, labels: {}, annotations: {}, groupAdd: [], attach: true, tty: false,
-  stdinOpen: false, init: false, privileged: false, readOnly: false, capAdd: [], capDrop: [], securityOpt: [], sysctls: {}, ulimits: [],
-  resources: {}, devices: [], dependsOn: [], restart: { kind: 'no' }, stopGraceMs: 10_000, preStop: [], postStart: [],
-  networkMode: { kind: 'bridge' }, networks: [], ports: [], expose: [], extraHosts: [], links: [], dns: [], dnsSearch: [], dnsOpt: [],
-  mounts: [], configs: [], secrets: [], watch: [], profiles: [], command: ['/usr/bin/server', '--port', '80'],
+  name: 'api',
+  image: 'host:/usr',
+  replicas: 1,
+  environment: {},
+  labels: {},
+  annotations: {},
+  groupAdd: [],
+  attach: true,
+  tty: false,
+  stdinOpen: false,
+  init: false,
+  privileged: false,
+  readOnly: false,
+  capAdd: [],
+  capDrop: [],
+  securityOpt: [],
+  sysctls: {},
+  ulimits: [],
+  resources: {},
+  devices: [],
+  dependsOn: [],
+  restart: { kind: 'no' },
+  stopGraceMs: 10_000,
+  preStop: [],
+  postStart: [],
+  networkMode: { kind: 'bridge' },
+  networks: [],
+  ports: [],
+  expose: [],
+  extraHosts: [],
+  links: [],
+  dns: [],
+  dnsSearch: [],
+  dnsOpt: [],
+  mounts: [],
+  configs: [],
+  secrets: [],
+  watch: [],
+  profiles: [],
+  command: ['/usr/bin/server', '--port', '80'],
 };
 
 export function bundleInput(service: Partial<Service> = {}, extra: Partial<BundleInput> = {}): BundleInput {
@@ -38,14 +73,21 @@ export function bundleInput(service: Partial<Service> = {}, extra: Partial<Bundl
 export const unifiedLayout: CgroupLayout = {
   version: 'v2',
   hierarchies: [],
-  unified: { mountpoint: '/sys/fs/cgroup', base: '/', controllers: ['cpuset', 'cpu', 'io', 'memory', 'hugetlb', 'pids', 'rdma', 'misc'] },
+  unified: {
+    mountpoint: '/sys/fs/cgroup',
+    base: '/',
+    controllers: ['cpuset', 'cpu', 'io', 'memory', 'hugetlb', 'pids', 'rdma', 'misc'],
+  },
 };
 
 export const hybridLayout: CgroupLayout = {
   version: 'hybrid',
   hierarchies: [
     { controllers: ['cpu', 'cpuacct'], mountpoint: '/sys/fs/cgroup/cpu,cpuacct' },
-    ...['cpuset', 'memory', 'devices', 'freezer', 'pids', 'net_cls'].map((name) => ({ controllers: [name], mountpoint: `/sys/fs/cgroup/${name}` })),
+    ...['cpuset', 'memory', 'devices', 'freezer', 'pids', 'net_cls'].map((name) => ({
+      controllers: [name],
+      mountpoint: `/sys/fs/cgroup/${name}`,
+    })),
     { controllers: ['name=systemd'], mountpoint: '/sys/fs/cgroup/systemd' },
   ],
   unified: { mountpoint: '/sys/fs/cgroup/unified', base: '/', controllers: [] },

@@ -23,8 +23,12 @@ function ask(profile: OciSeccomp, architecture: Architecture, name: string, ...a
 }
 
 function askNumber(profile: OciSeccomp, architecture: Architecture, number: number, args: readonly bigint[] = []): number {
+  return run(compileSeccomp(profile, architecture), architecture, number, args);
+}
+
+function run(program: Uint8Array, architecture: Architecture, number: number, args: readonly bigint[]): number {
   const padded = [0, 1, 2, 3, 4, 5].map((index) => args[index] ?? 0n);
-  return runSeccomp(compileSeccomp(profile, architecture), { number, architecture: native[architecture], args: padded });
+  return runSeccomp(program, { number, architecture: native[architecture], args: padded });
 }
 
 /** The profile's meaning, written down a second time without any tree. */
@@ -48,19 +52,30 @@ function holds(rule: OciSeccompRule, args: readonly bigint[]): boolean {
 function compare({ index, op, value: wanted, valueTwo }: OciSeccompArgument, args: readonly bigint[]): boolean {
   const [actual, expected] = [args[index] ?? 0n, BigInt(wanted)];
   switch (op) {
-    case 'SCMP_CMP_EQ': return actual === expected;
-    case 'SCMP_CMP_NE': return actual !== expected;
-    case 'SCMP_CMP_GT': return actual > expected;
-    case 'SCMP_CMP_GE': return actual >= expected;
-    case 'SCMP_CMP_LT': return actual < expected;
-    case 'SCMP_CMP_LE': return actual <= expected;
-    case 'SCMP_CMP_MASKED_EQ': return (actual & expected) === BigInt(valueTwo ?? 0);
+    case 'SCMP_CMP_EQ':
+      return actual === expected;
+    case 'SCMP_CMP_NE':
+      return actual !== expected;
+    case 'SCMP_CMP_GT':
+      return actual > expected;
+    case 'SCMP_CMP_GE':
+      return actual >= expected;
+    case 'SCMP_CMP_LT':
+      return actual < expected;
+    case 'SCMP_CMP_LE':
+      return actual <= expected;
+    case 'SCMP_CMP_MASKED_EQ':
+      return (actual & expected) === BigInt(valueTwo ?? 0);
   }
 }
 
 function value(action: OciSeccomp['defaultAction'], errno = 1): number {
   const values: Readonly<Record<string, number>> = {
-    SCMP_ACT_ALLOW: ALLOW, SCMP_ACT_ERRNO: 0x50000 | errno, SCMP_ACT_KILL_PROCESS: 0x80000000, SCMP_ACT_LOG: 0x7ffc0000, SCMP_ACT_TRAP: 0x30000,
+    SCMP_ACT_ALLOW: ALLOW,
+    SCMP_ACT_ERRNO: 0x50000 | errno,
+    SCMP_ACT_KILL_PROCESS: 0x80000000,
+    SCMP_ACT_LOG: 0x7ffc0000,
+    SCMP_ACT_TRAP: 0x30000,
   };
   return values[action] as number;
 }
@@ -73,16 +88,19 @@ describe.each(architectures)('the default profile on %s', (architecture) => {
     ['CAP_SYS_ADMIN alone', ['CAP_SYS_ADMIN']],
   ])('with %s the tree answers as the rules do, for every number and argument edge', (_name, capabilities) => {
     const profile = defaultSeccompProfile(capabilities, architecture);
-    for (let number = 0; number < 1100; number++) {
-      expect(askNumber(profile, architecture, number), String(number)).toBe(meaning(profile, architecture, number, []));
-    }
+    const program = compileSeccomp(profile, architecture);
+    const wrong: string[] = [];
+    const compareAt = (number: number, arg: bigint): void => {
+      if (run(program, architecture, number, [arg]) !== meaning(profile, architecture, number, [arg]))
+        wrong.push(`${number}(${arg})`);
+    };
+    for (let number = 0; number < 1100; number++) compareAt(number, 0n);
+    const small = Array.from({ length: 64 }, (_, index) => BigInt(index));
     for (const name of ['socket', 'personality', 'clone', 'clone3']) {
-      for (const edge of [...edges, ...Array.from({ length: 64 }, (_, index) => BigInt(index)), 0x20000n, 0x20008n, 0x10000000n, 0x1200011n]) {
-        expect(ask(profile, architecture, name, edge), `${name}(${edge})`).toBe(
-          meaning(profile, architecture, syscallTable(architecture).numbers.get(name) as number, [edge]),
-        );
-      }
+      const number = syscallTable(architecture).numbers.get(name) as number;
+      for (const edge of [...edges, ...small, 0x20000n, 0x20008n, 0x10000000n, 0x1200011n]) compareAt(number, edge);
     }
+    expect(wrong).toEqual([]);
   });
 
   test('every name of the profile is a call of Linux', () => {
@@ -97,28 +115,82 @@ describe.each(architectures)('the default profile on %s', (architecture) => {
   });
 });
 
-describe('docker\'s decisions, written down', () => {
+describe("docker's decisions, written down", () => {
   const profile = defaultSeccompProfile(defaultCapabilities, 'x64');
 
   test.each([
-    'io_uring_setup', 'io_uring_enter', 'io_uring_register', 'userfaultfd', 'bpf', 'perf_event_open', 'keyctl', 'add_key', 'request_key',
-    'open_by_handle_at', 'mount', 'umount2', 'pivot_root', 'swapon', 'reboot', 'kexec_load', 'init_module', 'finit_module', 'setns', 'unshare',
-    'move_mount', 'fsopen', 'syslog', 'acct', 'settimeofday', 'clock_settime', 'iopl', 'ioperm', 'nfsservctl', 'vhangup', 'kcmp', 'quotactl',
-    'mbind', 'move_pages', 'sethostname', 'process_madvise',
+    'io_uring_setup',
+    'io_uring_enter',
+    'io_uring_register',
+    'userfaultfd',
+    'bpf',
+    'perf_event_open',
+    'keyctl',
+    'add_key',
+    'request_key',
+    'open_by_handle_at',
+    'mount',
+    'umount2',
+    'pivot_root',
+    'swapon',
+    'reboot',
+    'kexec_load',
+    'init_module',
+    'finit_module',
+    'setns',
+    'unshare',
+    'move_mount',
+    'fsopen',
+    'syslog',
+    'acct',
+    'settimeofday',
+    'clock_settime',
+    'iopl',
+    'ioperm',
+    'nfsservctl',
+    'vhangup',
+    'kcmp',
+    'quotactl',
+    'mbind',
+    'move_pages',
+    'sethostname',
+    'process_madvise',
   ])('%s is refused', (name) => {
     expect(ask(profile, 'x64', name)).toBe(EPERM);
   });
 
-  test.each(['read', 'execve', 'ptrace', 'chroot', 'capset', 'setresuid', 'setgroups', 'prctl', 'close_range', 'openat2', 'recvmsg', 'arch_prctl', 'mseal'])(
-    '%s is allowed', (name) => {
-      expect(ask(profile, 'x64', name)).toBe(ALLOW);
-    },
-  );
+  test.each([
+    'read',
+    'execve',
+    'ptrace',
+    'chroot',
+    'capset',
+    'setresuid',
+    'setgroups',
+    'prctl',
+    'close_range',
+    'openat2',
+    'recvmsg',
+    'arch_prctl',
+    'mseal',
+  ])('%s is allowed', (name) => {
+    expect(ask(profile, 'x64', name)).toBe(ALLOW);
+  });
 
   test.each([
-    ['CAP_SYS_ADMIN', 'mount'], ['CAP_SYS_PTRACE', 'kcmp'], ['CAP_BPF', 'bpf'], ['CAP_PERFMON', 'perf_event_open'], ['CAP_SYSLOG', 'syslog'],
-    ['CAP_SYS_TIME', 'clock_settime'], ['CAP_SYS_NICE', 'mbind'], ['CAP_SYS_MODULE', 'finit_module'], ['CAP_SYS_BOOT', 'reboot'],
-    ['CAP_SYS_RAWIO', 'iopl'], ['CAP_SYS_PACCT', 'acct'], ['CAP_SYS_TTY_CONFIG', 'vhangup'], ['CAP_DAC_READ_SEARCH', 'open_by_handle_at'],
+    ['CAP_SYS_ADMIN', 'mount'],
+    ['CAP_SYS_PTRACE', 'kcmp'],
+    ['CAP_BPF', 'bpf'],
+    ['CAP_PERFMON', 'perf_event_open'],
+    ['CAP_SYSLOG', 'syslog'],
+    ['CAP_SYS_TIME', 'clock_settime'],
+    ['CAP_SYS_NICE', 'mbind'],
+    ['CAP_SYS_MODULE', 'finit_module'],
+    ['CAP_SYS_BOOT', 'reboot'],
+    ['CAP_SYS_RAWIO', 'iopl'],
+    ['CAP_SYS_PACCT', 'acct'],
+    ['CAP_SYS_TTY_CONFIG', 'vhangup'],
+    ['CAP_DAC_READ_SEARCH', 'open_by_handle_at'],
     ['CAP_SYS_CHROOT', 'chroot'],
   ])('%s opens %s, which is closed without', (capability, name) => {
     expect(ask(defaultSeccompProfile([], 'x64'), 'x64', name)).toBe(EPERM);
@@ -126,15 +198,28 @@ describe('docker\'s decisions, written down', () => {
   });
 
   test.each([
-    ['AF_UNIX', 1n, ALLOW], ['AF_INET', 2n, ALLOW], ['AF_INET6', 10n, ALLOW], ['AF_NETLINK', 16n, ALLOW], ['AF_PACKET', 17n, ALLOW],
-    ['AF_ALG', 38n, EPERM], ['AF_VSOCK', 40n, EPERM], ['AF_DECnet', 12n, EPERM], ['AF_NFC', 39n, ALLOW], ['AF_XDP', 44n, ALLOW],
-    ['AF_ALG with rubbish above, which the kernel cuts off', 0x100000026n, EPERM], ['above the last', 46n, EPERM],
+    ['AF_UNIX', 1n, ALLOW],
+    ['AF_INET', 2n, ALLOW],
+    ['AF_INET6', 10n, ALLOW],
+    ['AF_NETLINK', 16n, ALLOW],
+    ['AF_PACKET', 17n, ALLOW],
+    ['AF_ALG', 38n, EPERM],
+    ['AF_VSOCK', 40n, EPERM],
+    ['AF_DECnet', 12n, EPERM],
+    ['AF_NFC', 39n, ALLOW],
+    ['AF_XDP', 44n, ALLOW],
+    ['AF_ALG with rubbish above, which the kernel cuts off', 0x100000026n, EPERM],
+    ['above the last', 46n, EPERM],
   ])('socket(%s)', (_name, family, answer) => {
     expect(ask(profile, 'x64', 'socket', family)).toBe(answer);
   });
 
   test.each([
-    ['a thread', 0x3d0f00n, ALLOW], ['a process', 17n, ALLOW], ['NEWUSER', 0x10000000n, EPERM], ['NEWNS', 0x20000n, EPERM], ['NEWNET', 0x40000000n, EPERM],
+    ['a thread', 0x3d0f00n, ALLOW],
+    ['a process', 17n, ALLOW],
+    ['NEWUSER', 0x10000000n, EPERM],
+    ['NEWNS', 0x20000n, EPERM],
+    ['NEWNET', 0x40000000n, EPERM],
     ['NEWCGROUP', 0x2000000n, EPERM],
   ])('clone for %s', (_name, flags, answer) => {
     expect(ask(profile, 'x64', 'clone', flags)).toBe(answer);
@@ -145,9 +230,12 @@ describe('docker\'s decisions, written down', () => {
     expect(ask(defaultSeccompProfile(['CAP_SYS_ADMIN'], 'x64'), 'x64', 'clone3')).toBe(ALLOW);
   });
 
-  test.each([470, 500, 1023, 0x3fffffff, 0x40000000, 0x40000001, 0xffffffff])('number %i, newer than the profile or x32, does not exist', (number) => {
-    expect(askNumber(profile, 'x64', number)).toBe(ENOSYS);
-  });
+  test.each([470, 500, 1023, 0x3fffffff, 0x40000000, 0x40000001, 0xffffffff])(
+    'number %i, newer than the profile or x32, does not exist',
+    (number) => {
+      expect(askNumber(profile, 'x64', number)).toBe(ENOSYS);
+    },
+  );
 
   test('a hole in the middle of the table is refused, not unknown', () => {
     expect(askNumber(profile, 'x64', 400)).toBe(EPERM);
@@ -156,7 +244,9 @@ describe('docker\'s decisions, written down', () => {
   test('a foreign instruction set has no calls, whatever the number', () => {
     for (const permissive of [profile, { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [] } satisfies OciSeccomp]) {
       for (let number = 0; number < 1024; number++) {
-        expect(runSeccomp(compileSeccomp(permissive, 'x64'), { number, architecture: auditI386, args: [0n, 0n, 0n, 0n, 0n, 0n] })).toBe(ENOSYS);
+        expect(
+          runSeccomp(compileSeccomp(permissive, 'x64'), { number, architecture: auditI386, args: [0n, 0n, 0n, 0n, 0n, 0n] }),
+        ).toBe(ENOSYS);
       }
     }
   });
@@ -175,34 +265,65 @@ describe('docker\'s decisions, written down', () => {
 
 const callNames = [...syscallTable('x64').numbers.keys()];
 const anyOperator = fc.constantFrom<OciSeccompArgument['op'][]>(
-  'SCMP_CMP_EQ', 'SCMP_CMP_NE', 'SCMP_CMP_GT', 'SCMP_CMP_GE', 'SCMP_CMP_LT', 'SCMP_CMP_LE', 'SCMP_CMP_MASKED_EQ',
+  'SCMP_CMP_EQ',
+  'SCMP_CMP_NE',
+  'SCMP_CMP_GT',
+  'SCMP_CMP_GE',
+  'SCMP_CMP_LT',
+  'SCMP_CMP_LE',
+  'SCMP_CMP_MASKED_EQ',
 );
-const anyValue = fc.oneof(fc.constantFrom(...edges), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.bigInt({ min: 0n, max: 64n }));
+const anyValue = fc.oneof(
+  fc.constantFrom(...edges),
+  fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+  fc.bigInt({ min: 0n, max: 64n }),
+);
 const anyArgument = fc.record({ index: fc.nat(5), op: anyOperator, value: anyValue, valueTwo: anyValue });
-const anyAction = fc.constantFrom<OciSeccomp['defaultAction'][]>('SCMP_ACT_ALLOW', 'SCMP_ACT_ERRNO', 'SCMP_ACT_KILL_PROCESS', 'SCMP_ACT_LOG', 'SCMP_ACT_TRAP');
+const anyAction = fc.constantFrom<OciSeccomp['defaultAction'][]>(
+  'SCMP_ACT_ALLOW',
+  'SCMP_ACT_ERRNO',
+  'SCMP_ACT_KILL_PROCESS',
+  'SCMP_ACT_LOG',
+  'SCMP_ACT_TRAP',
+);
 const anyRule = fc.record({
   names: fc.uniqueArray(fc.constantFrom(...callNames), { minLength: 1, maxLength: 5 }),
   action: anyAction,
   errnoRet: fc.integer({ min: 1, max: 133 }),
   args: fc.array(anyArgument, { maxLength: 3 }),
 });
-const anyProfile = fc.record({ defaultAction: anyAction, defaultErrnoRet: fc.integer({ min: 1, max: 133 }), syscalls: fc.array(anyRule, { maxLength: 40 }) });
+const anyProfile = fc.record({
+  defaultAction: anyAction,
+  defaultErrnoRet: fc.integer({ min: 1, max: 133 }),
+  syscalls: fc.array(anyRule, { maxLength: 40 }),
+});
 
 test('any profile means the same compiled', () => {
   fc.assert(
     fc.property(anyProfile, fc.array(anyValue, { minLength: 6, maxLength: 6 }), (profile, random) => {
+      const program = compileSeccomp(profile, 'x64');
+      const wrong: string[] = [];
       const conditions = profile.syscalls.flatMap((rule) => rule.args);
-      const numbers = profile.syscalls.flatMap((rule) => rule.names.map((name) => syscallTable('x64').numbers.get(name) as number));
+      const numbers = profile.syscalls.flatMap((rule) =>
+        rule.names.map((name) => syscallTable('x64').numbers.get(name) as number),
+      );
       const exact = [0, 1, 2, 3, 4, 5].map((index) => conditions.find((one) => one.index === index)?.value ?? 0n);
       for (const number of [...numbers, ...numbers.map((one) => one + 1), 0, 471, 5000]) {
-        for (const args of [random, exact, exact.map((one) => BigInt.asUintN(64, one + 1n)), exact.map((one) => BigInt.asUintN(64, one - 1n))]) {
-          expect(askNumber(profile, 'x64', number, args)).toBe(meaning(profile, 'x64', number, args));
+        for (const args of [
+          random,
+          exact,
+          exact.map((one) => BigInt.asUintN(64, one + 1n)),
+          exact.map((one) => BigInt.asUintN(64, one - 1n)),
+        ]) {
+          if (run(program, 'x64', number, args) !== meaning(profile, 'x64', number, args))
+            wrong.push(`${number}(${args.join()})`);
         }
       }
+      expect(wrong).toEqual([]);
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
-});
+}, 30_000);
 
 describe('a profile from a file', () => {
   const host = { capabilities: ['CAP_SYS_ADMIN'], architecture: 'x64', kernelRelease: '6.1.0-18-amd64' } as const;
@@ -210,28 +331,57 @@ describe('a profile from a file', () => {
     JSON.stringify({ defaultAction: 'SCMP_ACT_ERRNO', syscalls: [{ names: ['mount'], action: 'SCMP_ACT_ALLOW', ...extra }] });
 
   test.each([
-    [{}, 1], [{ includes: { caps: ['CAP_SYS_ADMIN'] } }, 1], [{ includes: { caps: ['CAP_BPF'] } }, 0], [{ excludes: { caps: ['CAP_SYS_ADMIN'] } }, 0],
-    [{ includes: { arches: ['amd64', 'x32'] } }, 1], [{ includes: { arches: ['arm64'] } }, 0], [{ excludes: { arches: ['amd64'] } }, 0],
-    [{ includes: { minKernel: '4.8' } }, 1], [{ includes: { minKernel: '6.2' } }, 0], [{ includes: { minKernel: '7.0' } }, 0],
+    [{}, 1],
+    [{ includes: { caps: ['CAP_SYS_ADMIN'] } }, 1],
+    [{ includes: { caps: ['CAP_BPF'] } }, 0],
+    [{ excludes: { caps: ['CAP_SYS_ADMIN'] } }, 0],
+    [{ includes: { arches: ['amd64', 'x32'] } }, 1],
+    [{ includes: { arches: ['arm64'] } }, 0],
+    [{ excludes: { arches: ['amd64'] } }, 0],
+    [{ includes: { minKernel: '4.8' } }, 1],
+    [{ includes: { minKernel: '6.2' } }, 0],
+    [{ includes: { minKernel: '7.0' } }, 0],
   ])('a rule with %j holds %i times', (extra, count) => {
     expect(parseSeccompFile(rule(extra), 'profile.json', host).syscalls).toHaveLength(count);
   });
 
-  test.each(['', '[]', '{}', 'null', '{"defaultAction":1}', '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"action":"SCMP_ACT_ALLOW"}]}'])(
-    'text %j is refused by name', (text) => {
-      expect(() => parseSeccompFile(text, 'profile.json', host)).toThrow(/profile\.json is no seccomp profile/);
-    },
-  );
+  test.each([
+    '',
+    '[]',
+    '{}',
+    'null',
+    '{"defaultAction":1}',
+    '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"action":"SCMP_ACT_ALLOW"}]}',
+  ])('text %j is refused by name', (text) => {
+    expect(() => parseSeccompFile(text, 'profile.json', host)).toThrow(/profile\.json is no seccomp profile/);
+  });
 
   test.each([
     ['an action', { defaultAction: 'SCMP_ACT_DANCE', syscalls: [] }],
-    ['an operator', { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['read'], action: 'SCMP_ACT_ERRNO', args: [{ index: 0, value: 1, op: 'LIKE' }] }] }],
-    ['an argument', { defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['read'], action: 'SCMP_ACT_ERRNO', args: [{ index: 6, value: 1, op: 'SCMP_CMP_EQ' }] }] }],
+    [
+      'an operator',
+      {
+        defaultAction: 'SCMP_ACT_ALLOW',
+        syscalls: [{ names: ['read'], action: 'SCMP_ACT_ERRNO', args: [{ index: 0, value: 1, op: 'LIKE' }] }],
+      },
+    ],
+    [
+      'an argument',
+      {
+        defaultAction: 'SCMP_ACT_ALLOW',
+        syscalls: [{ names: ['read'], action: 'SCMP_ACT_ERRNO', args: [{ index: 6, value: 1, op: 'SCMP_CMP_EQ' }] }],
+      },
+    ],
   ])('%s that does not exist is refused', (_what, profile) => {
     expect(() => compileSeccomp(parseSeccompFile(JSON.stringify(profile), 'p', host), 'x64')).toThrow(TscomposeError);
   });
 
-  test.each([['6.1.0-18-amd64', '6.1', true], ['5.9.1', '5.10', false], ['5.10', '5.10', true], ['10.0', '9.9', true]])('kernel %s is at least %s: %s', (release, wanted, answer) => {
+  test.each([
+    ['6.1.0-18-amd64', '6.1', true],
+    ['5.9.1', '5.10', false],
+    ['5.10', '5.10', true],
+    ['10.0', '9.9', true],
+  ])('kernel %s is at least %s: %s', (release, wanted, answer) => {
     expect(kernelAtLeast(release, wanted)).toBe(answer);
   });
 });

@@ -9,10 +9,25 @@ import { resolveUser } from '../../../src/runtime/users.ts';
 
 const files = {
   passwd: [
-    'root:x:0:0:root:/root:/bin/sh', 'app:x:1000:1000::/home/app:/bin/sh', '1000:x:0:0:trap:/root:/bin/sh', 'broken:x:abc:0::/:', 'short',
-    'odd:x:7:70::/home/\u001b[0m:/bin/sh', 'relative:x:8:80::home:/bin/sh', 'huge:x:4294967296:0::/:/bin/sh', '',
+    'root:x:0:0:root:/root:/bin/sh',
+    'app:x:1000:1000::/home/app:/bin/sh',
+    '1000:x:0:0:trap:/root:/bin/sh',
+    'broken:x:abc:0::/:',
+    'short',
+    'odd:x:7:70::/home/\u001b[0m:/bin/sh',
+    'relative:x:8:80::home:/bin/sh',
+    'huge:x:4294967296:0::/:/bin/sh',
+    '',
   ].join('\n'),
-  group: ['root:x:0:', 'app:x:1000:', 'audio:x:29:app,other', 'video:x:44:other,app', 'wheel:x:10:root', '29:x:31337:', 'bad:x:zz:app'].join('\n'),
+  group: [
+    'root:x:0:',
+    'app:x:1000:',
+    'audio:x:29:app,other',
+    'video:x:44:other,app',
+    'wheel:x:10:root',
+    '29:x:31337:',
+    'bad:x:zz:app',
+  ].join('\n'),
 };
 
 describe('user', () => {
@@ -40,8 +55,27 @@ describe('user', () => {
   });
 
   test.each([
-    '-1', '+1', '4294967295', '4294967296', '2147483648', '99999999999999999999', '1:4294967296', '1:-1', 'nobody', 'app:nogroup', 'a:b:c', 'app:',
-    '1 ', ' 1', '1\n', 'app\nroot', '1\t', 'broken', 'huge', '1:2:3', 'bad\u0000',
+    '-1',
+    '+1',
+    '4294967295',
+    '4294967296',
+    '2147483648',
+    '99999999999999999999',
+    '1:4294967296',
+    '1:-1',
+    'nobody',
+    'app:nogroup',
+    'a:b:c',
+    'app:',
+    '1 ',
+    ' 1',
+    '1\n',
+    'app\nroot',
+    '1\t',
+    'broken',
+    'huge',
+    '1:2:3',
+    'bad\u0000',
   ])('%j is refused', (text) => {
     expect(() => resolveUser(text, files)).toThrow(expect.objectContaining({ code: 'VALUE_INVALID' }));
   });
@@ -62,7 +96,8 @@ describe('user', () => {
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[-+0-9:a-z]{0,24}$/)), (text) => {
         try {
           const user = resolveUser(text, files);
-          for (const id of [user.uid, user.gid, ...user.groups]) expect(id >= 0 && id <= 2147483647 && Number.isInteger(id)).toBe(true);
+          for (const id of [user.uid, user.gid, ...user.groups])
+            expect(id >= 0 && id <= 2147483647 && Number.isInteger(id)).toBe(true);
         } catch (error) {
           expect(error).toMatchObject({ code: 'VALUE_INVALID' });
         }
@@ -90,7 +125,9 @@ describe('a file of an image', () => {
   });
 
   test.each([
-    ['absolute', '/usr/etc/passwd'], ['relative', '../usr/etc/passwd'], ['climbing', '../../../../../usr/etc/passwd'],
+    ['absolute', '/usr/etc/passwd'],
+    ['relative', '../usr/etc/passwd'],
+    ['climbing', '../../../../../usr/etc/passwd'],
   ])('an %s link leads into the image, to another layer too', (_kind, target) => {
     symlinkSync(target, join(folder, 'top/etc/passwd'));
     expect(read()).toBe('usr');

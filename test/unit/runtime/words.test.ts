@@ -10,15 +10,29 @@ const invalid = expect.objectContaining({ code: 'VALUE_INVALID' });
 
 describe('signals', () => {
   test.each([
-    ['SIGTERM', 15], ['term', 15], ['KILL', 9], ['SIGRTMIN', 34], ['SIGRTMIN+3', 37], ['RTMAX', 64], ['RTMAX-1', 63], ['SIGQUIT', 3], ['15', 15],
-    ['64', 64], ['SIGPOLL', 29], ['SIGIOT', 6], ['SIGSYS', 31],
+    ['SIGTERM', 15],
+    ['term', 15],
+    ['KILL', 9],
+    ['SIGRTMIN', 34],
+    ['SIGRTMIN+3', 37],
+    ['RTMAX', 64],
+    ['RTMAX-1', 63],
+    ['SIGQUIT', 3],
+    ['15', 15],
+    ['64', 64],
+    ['SIGPOLL', 29],
+    ['SIGIOT', 6],
+    ['SIGSYS', 31],
   ])('%s is %i', (text, number) => {
     expect(signalNumber(text)).toBe(number);
   });
 
-  test.each(['', '0', '65', '-1', 'SIGFOO', 'SIGRTMIN+31', 'SIGRTMAX+1', '1.5', ' 9', 'toString', 'SIG'])('%j is none', (text) => {
-    expect(() => signalNumber(text)).toThrow(invalid);
-  });
+  test.each(['', '0', '65', '-1', 'SIGFOO', 'SIGRTMIN+31', 'SIGRTMAX+1', '1.5', ' 9', 'toString', 'SIG'])(
+    '%j is none',
+    (text) => {
+      expect(() => signalNumber(text)).toThrow(invalid);
+    },
+  );
 
   test('there and back', () => {
     for (const number of signalNumbers.values()) expect(signalNumber(signalName(number))).toBe(number);
@@ -36,7 +50,13 @@ describe('ulimits', () => {
     expect(renderRlimit({ name, soft, hard })).toEqual(rendered);
   });
 
-  test.each([['nofiles', 1, 1], ['nofile', 2, 1], ['nofile', -1, 5], ['nofile', -2, 5], ['nofile', 1.5, 2]])('%s %d:%d is refused', (name, soft, hard) => {
+  test.each([
+    ['nofiles', 1, 1],
+    ['nofile', 2, 1],
+    ['nofile', -1, 5],
+    ['nofile', -2, 5],
+    ['nofile', 1.5, 2],
+  ])('%s %d:%d is refused', (name, soft, hard) => {
     expect(() => renderRlimit({ name, soft, hard })).toThrow(invalid);
   });
 
@@ -59,7 +79,12 @@ describe('mount options', () => {
 
   test('binds, recursion and propagation are told apart from flags', () => {
     expect(parseMountOptions(['rbind', 'rro', 'rslave'])).toEqual({
-      flags: 0, recursiveAttributes: 1, propagation: MountFlag.slave | MountFlag.recursive, isBind: true, isRecursiveBind: true, data: '',
+      flags: 0,
+      recursiveAttributes: 1,
+      propagation: MountFlag.slave | MountFlag.recursive,
+      isBind: true,
+      isRecursiveBind: true,
+      data: '',
     });
   });
 });
@@ -67,16 +92,38 @@ describe('mount options', () => {
 describe('sysctls', () => {
   const own = { network: true, ipc: true };
 
-  test.each(['net.ipv4.ip_forward', 'net.core.somaxconn', 'kernel.shmmax', 'kernel.sem', 'fs.mqueue.msg_max', 'net.ipv4.conf.eth0/100.forwarding'])(
-    '%s belongs to the container', (key) => {
-      expect(checkSysctls({ [key]: '1' }, own, 'api')).toEqual({ [key]: '1' });
-    },
-  );
+  test.each([
+    'net.ipv4.ip_forward',
+    'net.core.somaxconn',
+    'kernel.shmmax',
+    'kernel.sem',
+    'fs.mqueue.msg_max',
+    'net.ipv4.conf.eth0/100.forwarding',
+  ])('%s belongs to the container', (key) => {
+    expect(checkSysctls({ [key]: '1' }, own, 'api')).toEqual({ [key]: '1' });
+  });
 
   test.each([
-    'kernel.core_pattern', 'kernel.shm_rmid_forced=1+kernel.core_pattern', 'vm.swappiness', 'kernel.msgmaxx', 'net', 'net.', '.net.ipv4', 'net..x',
-    'net.ipv4.../../kernel.core_pattern', 'net/../kernel/core_pattern', 'net.ipv4.conf+all', 'fs.file-max', 'kernel.sysrq', 'fs.mqueue', 'netx.y', 'net ipv4',
-    'net.ipv4.a\nb', 'user.max_user_namespaces', 'net.ipv4/../../kernel', 'kernel.hostname',
+    'kernel.core_pattern',
+    'kernel.shm_rmid_forced=1+kernel.core_pattern',
+    'vm.swappiness',
+    'kernel.msgmaxx',
+    'net',
+    'net.',
+    '.net.ipv4',
+    'net..x',
+    'net.ipv4.../../kernel.core_pattern',
+    'net/../kernel/core_pattern',
+    'net.ipv4.conf+all',
+    'fs.file-max',
+    'kernel.sysrq',
+    'fs.mqueue',
+    'netx.y',
+    'net ipv4',
+    'net.ipv4.a\nb',
+    'user.max_user_namespaces',
+    'net.ipv4/../../kernel',
+    'kernel.hostname',
   ])('%j is refused', (key) => {
     expect(() => checkSysctls({ [key]: '1' }, own, 'api')).toThrow(invalid);
   });
@@ -85,12 +132,12 @@ describe('sysctls', () => {
     expect(() => checkSysctls({ 'net.core.somaxconn': '1\nkernel.core_pattern=x' }, own, 'api')).toThrow(invalid);
   });
 
-  test('in the host\'s namespaces nothing is the container\'s', () => {
+  test("in the host's namespaces nothing is the container's", () => {
     expect(() => checkSysctls({ 'net.core.somaxconn': '1' }, { network: false, ipc: true }, 'api')).toThrow(/host's network/);
     expect(() => checkSysctls({ 'kernel.sem': '1' }, { network: true, ipc: false }, 'api')).toThrow(/host's ipc/);
   });
 
-  test('dots are folders, a slash is a dot in an interface\'s name', () => {
+  test("dots are folders, a slash is a dot in an interface's name", () => {
     expect(sysctlPath('net.ipv4.conf.eth0/100.forwarding')).toBe('net/ipv4/conf/eth0.100/forwarding');
   });
 });
@@ -99,18 +146,25 @@ describe('security_opt', () => {
   const options = (...securityOpt: string[]) => securityOptions({ ...plainService, securityOpt });
 
   test.each([
-    ['no-new-privileges', { noNewPrivileges: true }], ['no-new-privileges:true', { noNewPrivileges: true }],
-    ['no-new-privileges=false', { noNewPrivileges: false }], ['seccomp=unconfined', { seccomp: { kind: 'unconfined' } }],
-    ['seccomp:unconfined', { seccomp: { kind: 'unconfined' } }], ['seccomp=./a:b.json', { seccomp: { kind: 'file', path: './a:b.json' } }],
-    ['seccomp=builtin', { seccomp: { kind: 'default' } }], ['systempaths=unconfined', { openSystemPaths: true }],
+    ['no-new-privileges', { noNewPrivileges: true }],
+    ['no-new-privileges:true', { noNewPrivileges: true }],
+    ['no-new-privileges=false', { noNewPrivileges: false }],
+    ['seccomp=unconfined', { seccomp: { kind: 'unconfined' } }],
+    ['seccomp:unconfined', { seccomp: { kind: 'unconfined' } }],
+    ['seccomp=./a:b.json', { seccomp: { kind: 'file', path: './a:b.json' } }],
+    ['seccomp=builtin', { seccomp: { kind: 'default' } }],
+    ['systempaths=unconfined', { openSystemPaths: true }],
     ['writable-cgroups=true', { writableCgroups: true }],
   ])('%s', (text, expected) => {
     expect(options(text)).toMatchObject(expected);
   });
 
-  test.each(['no-new-privilege', 'no-new-privileges:maybe', 'seccomp', 'seccomp=', 'systempaths=open', '', 'constructor=x'])('%j is refused', (text) => {
-    expect(() => options(text)).toThrow(invalid);
-  });
+  test.each(['no-new-privilege', 'no-new-privileges:maybe', 'seccomp', 'seccomp=', 'systempaths=open', '', 'constructor=x'])(
+    '%j is refused',
+    (text) => {
+      expect(() => options(text)).toThrow(invalid);
+    },
+  );
 
   test('what has no effect is said', () => {
     expect(options('apparmor=unconfined', 'label:disable').warnings).toEqual([
@@ -120,7 +174,11 @@ describe('security_opt', () => {
   });
 
   test('privileged opens filter and paths, and options still count', () => {
-    expect(securityOptions({ ...plainService, privileged: true })).toMatchObject({ seccomp: { kind: 'unconfined' }, openSystemPaths: true, writableCgroups: true });
+    expect(securityOptions({ ...plainService, privileged: true })).toMatchObject({
+      seccomp: { kind: 'unconfined' },
+      openSystemPaths: true,
+      writableCgroups: true,
+    });
     expect(securityOptions({ ...plainService, privileged: true, securityOpt: ['seccomp=builtin'] }).seccomp.kind).toBe('default');
   });
 });
