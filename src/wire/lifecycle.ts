@@ -5,6 +5,7 @@ import type { ShimStatus } from '../core/status.ts';
 import { TscomposeError } from '../errors.ts';
 import { lostStatus } from '../observe.ts';
 import { signalNumber } from '../runtime/signals.ts';
+import { readText } from '../state/files.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import { connectContainer, disconnectContainer, networkNamespace, openNames } from './networking.ts';
 import { launchFailure, prepareLaunch } from './launch.ts';
@@ -71,10 +72,17 @@ export async function adoptContainers(world: World): Promise<void> {
     [...world.live].map(async ([id, live]) => {
       const record = recordOf(world, id);
       if (!record) return;
+      recallHealth(world, id);
       await world.ports.take(id, record.spec, record.ports).catch(() => undefined);
       if (record.attachments.length > 0) await openNames(world, record, networkNamespace(live.shimPid)).catch(() => undefined);
     }),
   );
+}
+
+/** A supervisor's death makes nobody unhealthy and nobody new: the last verdict stands until the next probe. */
+function recallHealth(world: World, id: string): void {
+  const verdict = readText(pathsOf(world, id).health)?.trim();
+  if (verdict === 'healthy' || verdict === 'unhealthy') world.health.set(id, verdict);
 }
 
 /** Makes the shim and everything around the program, up to the gate. undefined: it runs already. */

@@ -81,10 +81,13 @@ export function createPortKeeper(findHolder: FindHolder): PortKeeper {
     foresee: async (services, leaving) => {
       const wanted = services.flatMap((service) => service.ports).filter(isFixed);
       try {
+        const seen = new Set<string>();
         for (const mapping of wanted) {
-          const known = held.get(keyOf(mapping, mapping.published));
-          if (known && (known.holder === '' || leaving.includes(known.holder))) continue;
-          await takeOne('', mapping, undefined);
+          const key = keyOf(mapping, mapping.published);
+          if (seen.has(key)) throw takenBy(mapping, SIBLING);
+          seen.add(key);
+          const known = held.get(key);
+          if (!known || (known.holder !== '' && !leaving.includes(known.holder))) await takeOne('', mapping, undefined);
         }
       } catch (error) {
         release('');
@@ -151,13 +154,17 @@ function inUse(): Error {
   return Object.assign(new Error('in use'), { code: 'EADDRINUSE' });
 }
 
+const SIBLING = 'another container of this project';
+
 function taken(mapping: PortMapping, held: ReadonlyMap<string, Held>, findHolder: FindHolder): TscomposeError {
-  const { protocol, published, publishedEnd, hostIp } = mapping;
-  const own = held.get(keyOf(mapping, published));
-  const culprit = own ? 'another container of this project' : findHolder(protocol, hostIp || '0.0.0.0', published);
+  const own = held.get(keyOf(mapping, mapping.published));
+  return takenBy(mapping, own ? SIBLING : findHolder(mapping.protocol, mapping.hostIp || '0.0.0.0', mapping.published));
+}
+
+function takenBy({ protocol, published, publishedEnd, target }: PortMapping, culprit: string | undefined): TscomposeError {
   const range = publishedEnd === undefined ? `host port ${published}` : `every host port of ${published}-${publishedEnd}`;
   return new TscomposeError('PORT_TAKEN', `${range}/${protocol} is already in use${culprit ? ` by ${culprit}` : ''}`, {
-    hint: `stop what uses it, or publish another port, e.g. "${published + 1}:${mapping.target}"`,
+    hint: `stop what uses it, or publish another port, e.g. "${published + 1}:${target}"`,
   });
 }
 
