@@ -180,6 +180,9 @@ static int hear_child(struct execution *execution, struct error *error)
     default:
         close_scoped(&execution->launched.sync);
         execution->launched.sync = -1;
+        /* Its end without a word says that the program is executing, for callers that do not wait for more. */
+        close_scoped(&execution->status);
+        execution->status = -1;
         return 0;
     }
 }

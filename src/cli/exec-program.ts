@@ -35,16 +35,16 @@ export async function execInContainer(roots: StateRoots, around: Surroundings, w
   // The native program may end before it has read everything; its status tells why.
   input.on('error', () => undefined);
   input.end(program);
-  if (wish.detach) {
-    await new Promise((resolve) => input.once('close', resolve));
-    child.unref();
-    return 0;
-  }
+  const ended = exitCode(child);
   const forget = forwardSignals(around, (signal) => child.kill(signal));
   try {
-    const [failure, code] = await Promise.all([readAll(child.stdio[STATUS_FD] as NodeJS.ReadableStream), exitCode(child)]);
+    // Its end says that the program is executing.
+    const failure = await readAll(child.stdio[STATUS_FD] as NodeJS.ReadableStream);
     if (failure !== '') throw execFailure(failure, wish);
-    return code;
+    if (!wish.detach) return await ended;
+    ended.catch(() => undefined);
+    child.unref();
+    return 0;
   } finally {
     forget();
   }

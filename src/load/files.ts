@@ -172,8 +172,16 @@ export function guessProjectName(
   return validName(named ?? normalizeName(baseName(location.directory)));
 }
 
+const yamlName = /^name:[ \t]+(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#][^\n#]*))/m;
+/** The first key of that name: anything deeper would have to be written before it. */
+const jsonName = /"name"\s*:\s*"([^"\n]*)"/;
+
+function isJson(text: string): boolean {
+  return /^\s*\{/.test(text);
+}
+
 function nameIn(text: string, env: ReadonlyMap<string, string>): string | undefined {
-  const written = /^name:[ \t]+(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#][^\n#]*))/m.exec(text);
+  const written = (isJson(text) ? jsonName : yamlName).exec(text);
   const value = (written?.[1] ?? written?.[2] ?? written?.[3])?.trim();
   try {
     return value === undefined ? undefined : substitute(value, (name) => env.get(name));

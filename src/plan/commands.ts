@@ -7,7 +7,7 @@ import { type ServiceGraph, tolerantGraph, withBorrowers, withDependencies, with
 import type { KillOptions, PauseOptions, RemoveOptions, RestartOptions, StartOptions, StopOptions } from './options.ts';
 import { containersOf } from './select.ts';
 import type { Plan, Step } from './step.ts';
-import { addStops, addStopsAndRemoves } from './stops.ts';
+import { addStops, addStopsAndRemoves, dependantStops } from './stops.ts';
 
 /*
  * Commands on containers that are there. Order and conditions come from the project as it last went up, and for services it does not
@@ -142,17 +142,28 @@ function addStarts(
 ): void {
   const starts = new Map<string, number>();
   const gates = createGates(draft, all, starts);
+  const stopsOf = stopsByService(resting, stops);
   for (const name of graph.order) {
     for (const container of resting.filter((candidate) => candidate.service === name)) {
       const before = (graph.dependencies.get(name) ?? []).flatMap((dependency) => gates(dependency, name));
-      const because = stops.has(container.id) ? 'stopped for it' : describeRest(container);
-      starts.set(
-        container.id,
-        draft.add({ do: 'start-container', container: refTo(container) }, because, [stops.get(container.id), ...before]),
-      );
+      const after = [stops.get(container.id), ...dependantStops(graph, name, stopsOf), ...before];
+      const because = stops.has(container.id) ? 'stopped to start anew' : describeRest(container);
+      starts.set(container.id, draft.add({ do: 'start-container', container: refTo(container) }, because, after));
     }
   }
   if (options.wait) addWaits(draft, resting, starts, options.waitTimeoutMs);
+}
+
+function stopsByService(
+  containers: readonly ObservedContainer[],
+  stops: ReadonlyMap<string, number>,
+): ReadonlyMap<string, readonly number[]> {
+  const grouped = new Map<string, number[]>();
+  for (const { id, service } of containers) {
+    const stop = stops.get(id);
+    if (stop !== undefined) grouped.set(service, [...(grouped.get(service) ?? []), stop]);
+  }
+  return grouped;
 }
 
 /** The steps a dependant's start waits for: only dependencies that are started here can still fall short of their condition. */

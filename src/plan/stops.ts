@@ -2,7 +2,7 @@ import type { ObservedContainer } from '../model/observed.ts';
 import type { Service } from '../model/project.ts';
 import { isLive, refTo, sortedContainers } from './container.ts';
 import type { PlanDraft } from './draft.ts';
-import { nearestDependants, tolerantGraph } from './graph.ts';
+import { nearestDependants, type ServiceGraph, tolerantGraph } from './graph.ts';
 
 export interface StopReason {
   readonly because: string;
@@ -27,17 +27,17 @@ export function addStops(
   { because, graceMs }: StopReason,
 ): ReadonlyMap<string, number> {
   const stops = new Map<string, number>();
+  const stopsOf = new Map<string, readonly number[]>();
   const live = byService(containers.filter(isLive));
   const graph = tolerantGraph(services);
   for (const name of [...graph.order].reverse()) {
-    const dependants = nearestDependants(graph, name, (dependant) => live.has(dependant));
-    const before = [...dependants].flatMap((dependant) =>
-      (live.get(dependant) ?? []).map((container) => stops.get(container.id)),
-    );
+    const before = dependantStops(graph, name, stopsOf);
     for (const container of live.get(name) ?? []) {
       const step = { do: 'stop-container', container: refTo(container), ...(graceMs === undefined ? {} : { graceMs }) } as const;
       stops.set(container.id, draft.add(step, because, before));
     }
+    const own = (live.get(name) ?? []).map((container) => stops.get(container.id) as number);
+    if (own.length > 0) stopsOf.set(name, own);
   }
   return stops;
 }
@@ -63,4 +63,14 @@ function byService(containers: readonly ObservedContainer[]): ReadonlyMap<string
   for (const container of sortedContainers(containers))
     groups.set(container.service, [...(groups.get(container.service) ?? []), container]);
   return groups;
+}
+
+/** The stops of the nearest dependants that are stopped in this plan. `stopsOf`: service → step ids. */
+export function dependantStops(
+  graph: ServiceGraph,
+  name: string,
+  stopsOf: ReadonlyMap<string, readonly number[]>,
+): readonly number[] {
+  const dependants = nearestDependants(graph, name, (dependant) => stopsOf.has(dependant));
+  return [...dependants].flatMap((dependant) => stopsOf.get(dependant) ?? []);
 }

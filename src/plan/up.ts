@@ -3,7 +3,7 @@ import type { Project, Service } from '../model/project.ts';
 import { exclusiveClaims, isLive, refTo } from './container.ts';
 import { type PlanDraft, draftPlan } from './draft.ts';
 import { type Gates, addWaits, createGates } from './gates.ts';
-import { type ServiceGraph, dependencyGraph, namespaceLenders, nearestDependants } from './graph.ts';
+import { type ServiceGraph, dependencyGraph, namespaceLenders } from './graph.ts';
 import type { PlanOptions } from './options.ts';
 import { orphansOf, selectServices } from './select.ts';
 import { type Removal, type Slot, decideSlots, refToSlot } from './slots.ts';
@@ -17,6 +17,7 @@ import {
   requireUnused,
   volumeKeys,
 } from './surroundings.ts';
+import { dependantStops } from './stops.ts';
 
 /**
  * What has to happen so that the project is up as the file says: nothing when it is already.
@@ -160,6 +161,8 @@ interface Emitted {
   readonly creates: Map<Slot, number>;
   /** Id of a container → its stop, and its remove. */
   readonly stops: Map<string, number>;
+  /** Service → the stops of its containers. */
+  readonly stopsOf: Map<string, number[]>;
   readonly removes: Map<string, number>;
 }
 
@@ -177,6 +180,7 @@ function addSteps(draft: PlanDraft, decisions: Decisions): void {
     volumes: new Map(),
     creates: new Map(),
     stops: new Map(),
+    stopsOf: new Map(),
     removes: new Map(),
   };
   const slots = decisions.graph.order.flatMap((name) => decisions.slots.get(name) ?? []);
@@ -244,7 +248,7 @@ interface Stop extends Removal {
   readonly after: number | undefined;
 }
 
-function addStops({ draft, decisions, creates, stops }: Emitted, slots: readonly Slot[]): void {
+function addStops({ draft, decisions, creates, stops, stopsOf }: Emitted, slots: readonly Slot[]): void {
   const wanted = new Map<string, Stop[]>();
   const want = (stop: Stop): void => {
     wanted.set(stop.container.service, [...(wanted.get(stop.container.service) ?? []), stop]);
@@ -253,20 +257,13 @@ function addStops({ draft, decisions, creates, stops }: Emitted, slots: readonly
     if (slot.kept && stopsKept(slot)) want({ container: slot.kept, because: slot.because, after: creates.get(slot) });
   for (const removal of decisions.removals) if (isLive(removal.container)) want({ ...removal, after: undefined });
 
-  const isStopping = (name: string): boolean => wanted.has(name);
   for (const name of stopOrder(decisions.graph, wanted.keys())) {
-    const dependants = nearestDependants(decisions.graph, name, isStopping);
-    const before = [...dependants].flatMap((dependant) =>
-      (wanted.get(dependant) ?? []).map(({ container }) => stops.get(container.id)),
-    );
+    const before = dependantStops(decisions.graph, name, stopsOf);
     for (const { container, because, after } of wanted.get(name) ?? []) {
-      stops.set(
-        container.id,
-        draft.add({ do: 'stop-container', container: refTo(container), ...grace(decisions.options) }, because, [
-          after,
-          ...before,
-        ]),
-      );
+      const step = { do: 'stop-container', container: refTo(container), ...grace(decisions.options) } as const;
+      const id = draft.add(step, because, [after, ...before]);
+      stops.set(container.id, id);
+      stopsOf.set(name, [...(stopsOf.get(name) ?? []), id]);
     }
   }
 }
@@ -327,13 +324,15 @@ function startsNow({ action }: Slot, { start }: PlanOptions): boolean {
   return start ? action !== 'leave' : action === 'restart';
 }
 
-function addStart({ draft, decisions, networks, creates, stops, removes }: Emitted, slot: Slot, gates: Gates): number {
+function addStart({ draft, decisions, networks, creates, stops, stopsOf, removes }: Emitted, slot: Slot, gates: Gates): number {
   const container = refToSlot(slot);
   if (slot.action === 'unpause') return draft.add({ do: 'unpause-container', container }, slot.because);
   const predecessors = [...(slot.kept ? [slot.kept] : []), ...twinRemovals(slot, decisions)];
   const after = [
     creates.get(slot),
     ...predecessors.flatMap(({ id }) => [stops.get(id), removes.get(id)]),
+    // Were it to start first, an interruption would leave who shares its namespace running in a former one.
+    ...dependantStops(decisions.graph, slot.service.name, stopsOf),
     ...rivals(slot, decisions).map(({ id }) => stops.get(id)),
     ...slot.service.networks.map((attachment) => networks.get(attachment.network)),
     ...gates.before(slot.service),

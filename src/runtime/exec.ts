@@ -2,6 +2,7 @@ import type { ProgramOp } from '../core/protocol.ts';
 import { allCapabilities, capabilityMask } from './capabilities.ts';
 import { namespaceFlags } from './lower.ts';
 import { confinementOps, executeOp, gidBytes } from './lower-process.ts';
+import { rlimitBits, rlimitNumber } from './rlimits.ts';
 import type { OciSpec } from './spec.ts';
 import type { Architecture } from './syscalls.ts';
 import type { ResolvedUser } from './users.ts';
@@ -39,6 +40,7 @@ export function lowerExec(options: ExecOptions): ProgramOp[] {
     ...options.cgroups.map((directory): ProgramOp => ({ op: 'cgroupAttach', a: directory })),
     { op: 'join', x: options.pid, y: options.startTime, z: joinedNamespaces },
     { op: 'clone', x: 0 },
+    ...limitOps(options.spec),
     ...sessionOps(options),
     ...confinementOps(confinementOf(options)),
     executeOp(options.args, execEnv(options)),
@@ -53,6 +55,11 @@ const joinedNamespaces =
   namespaceFlags.ipc |
   namespaceFlags.uts |
   namespaceFlags.cgroup;
+
+/** The command is bound as the container's first process is. */
+function limitOps(spec: OciSpec): readonly ProgramOp[] {
+  return spec.process.rlimits.map(({ type, soft, hard }) => ({ op: 'prlimit', x: rlimitNumber(type), y: rlimitBits(soft), z: rlimitBits(hard) }));
+}
 
 /** A terminal makes its own session. */
 function sessionOps(options: ExecOptions): readonly ProgramOp[] {

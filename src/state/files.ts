@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isErrno, TscomposeError } from '../errors.ts';
@@ -16,6 +15,7 @@ const FILE_MODE = 0o600;
 export async function writeWhole(path: string, content: string): Promise<void> {
   const temporary = temporaryName(path);
   try {
+    await rm(temporary, { force: true });
     const file = await open(temporary, 'wx', FILE_MODE);
     try {
       await file.writeFile(content);
@@ -35,9 +35,11 @@ export async function writeWhole(path: string, content: string): Promise<void> {
 export function writeWholeVolatile(path: string, content: string | Uint8Array, mode: number = FILE_MODE): void {
   const temporary = temporaryName(path);
   try {
+    rmSync(temporary, { force: true });
     const file = openSync(temporary, 'wx', mode);
     try {
-      writeSync(file, content as Uint8Array);
+      // Not writeSync: on a disk that is just full it writes a part and calls it success.
+      writeFileSync(file, content);
     } finally {
       closeSync(file);
     }
@@ -85,8 +87,9 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/** Always the same: every file has one writer at a time, and what a killed one left is replaced by the next. */
 function temporaryName(path: string): string {
-  return `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  return `${path}.tmp`;
 }
 
 function unwritable(path: string, cause: unknown): TscomposeError {

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { isErrno } from '../errors.ts';
 import { makeFolder, readText, setAside, writeWhole, writeWholeVolatile } from './files.ts';
 import { type ProjectPaths, type StateRoots, projectPaths } from './paths.ts';
@@ -14,10 +14,17 @@ export function listProjects(roots: StateRoots): string[] {
   }
 }
 
-/** A project's record; undefined when there is none or it is damaged. For readers: changes nothing. */
+/** A project's record, or its copy when it is damaged; undefined when there is neither. For readers: changes nothing. */
 export function readRecord(roots: StateRoots, project: string): ProjectRecord | undefined {
-  const text = readText(projectPaths(roots, project).record);
-  return text === undefined ? undefined : parseRecord(text, project);
+  const paths = projectPaths(roots, project);
+  const text = readText(paths.record);
+  return (text === undefined ? undefined : parseRecord(text, project)) ?? readCopy(paths, project);
+}
+
+/** There are folders of the project, whatever is in them. */
+export function isKnown(roots: StateRoots, project: string): boolean {
+  const { run, data } = projectPaths(roots, project);
+  return existsSync(data) || existsSync(run);
 }
 
 /** The supervisor's hold on its project's record. */

@@ -87,8 +87,10 @@ export function startWatch(options: WatchOptions): Watching {
     await initialSync(options, state);
   }
 
-  tellStart(options, state);
-  const ready = watcher.ready.then(() => initialSync(options, state));
+  const ready = watcher.ready.then(() => {
+    tellStart(options, state);
+    return initialSync(options, state);
+  });
   return {
     ready,
     idle: async () => {

@@ -47,9 +47,18 @@ export function rememberSources(world: World, project: Project, values: Readonly
 /** After a supervisor's death: the values are in the run folder, which is memory and closed to everybody else. */
 export function recallSources(world: World): void {
   const text = readText(sourcesPath(world));
-  if (text === undefined) return;
-  const kept = JSON.parse(text) as { values: Record<string, string> };
-  for (const [key, value] of Object.entries(kept.values)) world.secretValues.set(key, value);
+  for (const [key, value] of Object.entries(text === undefined ? {} : keptValues(text))) world.secretValues.set(key, value);
+}
+
+/** Damaged: none. The next `up` brings them again, and what starts before says which variable is missing. */
+function keptValues(text: string): Record<string, string> {
+  try {
+    const kept = JSON.parse(text) as { values?: unknown } | null;
+    const entries = Object.entries(kept?.values ?? {});
+    return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+  } catch {
+    return {};
+  }
 }
 
 type Sources = NonNullable<ProjectRecord['sources']>;

@@ -33,7 +33,7 @@ describe('up', () => {
     await project.ok('up', '-d');
     expect((await project.container('a')).ID).not.toBe(a.ID);
     expect((await project.container('b')).ID).toBe(b.ID);
-    expect((await project.ok('exec', '-T', 'a', 'printenv', 'MODE')).stdout).toBe('two\n');
+    expect((await project.ok('exec', '-T', 'a', 'sh', '-c', 'echo $MODE')).stdout).toBe('two\n');
   });
 
   test.each([

@@ -73,7 +73,7 @@ test('a changed compose file is carried out', async () => {
   project.write('compose.yaml', files['compose.yaml'].replace('init: true', 'init: true\n    environment: {COLOUR: blue}'));
   await eventually(
     'the new environment',
-    async () => (await project.run('exec', '-T', 'a', 'printenv', 'COLOUR')).stdout === 'blue\n',
+    async () => (await project.run('exec', '-T', 'a', 'sh', '-c', 'echo $COLOUR')).stdout === 'blue\n',
   );
   watch.process.kill('SIGINT');
   await watch.finished;

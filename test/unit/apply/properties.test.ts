@@ -8,7 +8,7 @@ import { type Rehearsal, converge, rehearse } from '../../support/rehearsal.ts';
 import { simulate, simulatedMachine } from '../../support/simulated-machine.ts';
 import { brokenConnections } from '../../support/simulated-network.ts';
 
-const runs = Number(process.env['TSCOMPOSE_PROPERTY_RUNS'] ?? 1500);
+const runs = Number(process.env['TSCOMPOSE_PROPERTY_RUNS'] ?? 1000);
 
 test('whatever was done, changed, lost and interrupted before, one up brings the project up, and then there is nothing left to do', async () => {
   await fc.assert(

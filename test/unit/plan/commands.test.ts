@@ -139,8 +139,8 @@ describe('start, stop and restart', () => {
     expect(text(planStart(vpnEnded, { services: ['vpn'], wait: false }))).toMatchInlineSnapshot(`
       "
       0 ~ stop-container   shop-client-1  what it shares a namespace with starts anew
-      1 ~ start-container  shop-vpn-1     not running (exited 1)
-      2 ~ start-container  shop-client-1  stopped for it  [after 0 1]
+      1 ~ start-container  shop-vpn-1     not running (exited 1)  [after 0]
+      2 ~ start-container  shop-client-1  stopped to start anew  [after 0 1]
       "
     `);
   });
@@ -150,15 +150,15 @@ describe('start, stop and restart', () => {
       "
       0 ~ stop-container   shop-app-1  restart was asked for
       1 ~ stop-container   shop-db-1   restart was asked for  [after 0]
-      2 ~ start-container  shop-db-1   stopped for it  [after 1]
+      2 ~ start-container  shop-db-1   stopped to start anew  [after 0 1]
       3 ? wait-container   shop-db-1   until healthy: app depends on it  [after 2]
-      4 ~ start-container  shop-app-1  stopped for it  [after 0 3]
+      4 ~ start-container  shop-app-1  stopped to start anew  [after 0 3]
       "
     `);
     expect(text(planRestart(running, { services: ['db'], noDeps: true }))).toMatchInlineSnapshot(`
       "
       0 ~ stop-container   shop-db-1  restart was asked for
-      1 ~ start-container  shop-db-1  stopped for it  [after 0]
+      1 ~ start-container  shop-db-1  stopped to start anew  [after 0]
       "
     `);
   });

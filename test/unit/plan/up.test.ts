@@ -158,7 +158,7 @@ describe('a project that is up', () => {
       1 ~ stop-container    shop-app-1  depends on shop-db-1, which is recreated
       2 ~ stop-container    shop-db-1   image changed (rootfs:/a → rootfs:/b)  [after 0 1]
       3 - remove-container  shop-db-1   replaced  [after 0 2]
-      4 ~ start-container   shop-db-1   created anew  [after 0 2 3]
+      4 ~ start-container   shop-db-1   created anew  [after 0 1 2 3]
       5 ~ start-container   shop-app-1  depends on shop-db-1, which is recreated  [after 1 4]
       "
     `);
@@ -174,7 +174,7 @@ describe('a project that is up', () => {
       3 ~ stop-container    shop-db-1   image changed (rootfs:/a → rootfs:/b)  [after 0 2]
       4 - remove-container  shop-db-1   replaced  [after 0 3]
       5 - remove-container  shop-app-1  replaced  [after 1 2]
-      6 ~ start-container   shop-db-1   created anew  [after 0 3 4]
+      6 ~ start-container   shop-db-1   created anew  [after 0 2 3 4]
       7 ~ start-container   shop-app-1  created anew  [after 1 2 5 6]
       "
     `);
@@ -270,7 +270,7 @@ describe('networks and volumes', () => {
       5 + create-container  shop-app-1    network shop_default: its settings changed  [after 3]
       6 - remove-container  shop-db-1     replaced  [after 1 4]
       7 - remove-container  shop-app-1    replaced  [after 0 5]
-      8 ~ start-container   shop-db-1     created anew  [after 1 3 4 6]
+      8 ~ start-container   shop-db-1     created anew  [after 0 1 3 4 6]
       9 ~ start-container   shop-app-1    created anew  [after 0 3 5 7 8]
       "
     `);
@@ -296,7 +296,7 @@ describe('networks and volumes', () => {
       5 + create-container  shop-app-1    network shop_lan: name changed (shop_default → shop_lan)  [after 3]
       6 - remove-container  shop-db-1     replaced  [after 1 4]
       7 - remove-container  shop-app-1    replaced  [after 0 5]
-      8 ~ start-container   shop-db-1     created anew  [after 1 3 4 6]
+      8 ~ start-container   shop-db-1     created anew  [after 0 1 3 4 6]
       9 ~ start-container   shop-app-1    created anew  [after 0 3 5 7 8]
       "
     `);
@@ -318,7 +318,7 @@ describe('networks and volumes', () => {
       0 ~ stop-container   shop-app-1    network shop_default was gone
       1 ~ stop-container   shop-db-1     network shop_default was gone  [after 0]
       2 + create-network   shop_default  not there  [after 0 1]
-      3 ~ start-container  shop-db-1     network shop_default was gone  [after 1 2]
+      3 ~ start-container  shop-db-1     network shop_default was gone  [after 0 1 2]
       4 ~ start-container  shop-app-1    network shop_default was gone  [after 0 2 3]
       "
     `);
