@@ -38,8 +38,13 @@ export function readStatus(path: string): ShimStatus | undefined {
 
 /** A shim that died without a word leaves a status that says "running": believed only as long as its process is the same one. */
 export function truthful(status: ShimStatus | undefined): ShimStatus | undefined {
-  if (status === undefined || status.state === 'exited' || isShimAlive(status)) return status;
+  if (status === undefined || status.state === 'exited' || neverStarted(status) || isShimAlive(status)) return status;
   return lostStatus(status);
+}
+
+/** A shim that was dismissed before it started anything says so as its last word. */
+export function neverStarted(status: ShimStatus): boolean {
+  return status.state === 'created' && status.shim === 0;
 }
 
 /** Of a container whose shim was killed: what its program's end was, nobody knows any more. */

@@ -1,6 +1,8 @@
 /** The one place where the effect rooms meet: they become the Machine that apply and supervise see. */
 
+import { readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { CreateContainer, ProbeResult } from './apply/machine.ts';
 import { startCore } from './core/core.ts';
 import { findNative } from './core/native.ts';
@@ -15,18 +17,20 @@ import { readHostCgroups } from './runtime/cgroup-host.ts';
 import { cgroupDirectories, containerCgroupPath } from './runtime/cgroup.ts';
 import { makeFolder, writeWholeVolatile } from './state/files.ts';
 import { projectPaths, type ProjectPaths, type StateRoots, volumePath } from './state/paths.ts';
+import type { ContainerRecord } from './state/record.ts';
 import { openRecord } from './state/store.ts';
 import { ensureVolume, removeVolume } from './storage/volumes.ts';
 import type { SyncOperation } from './supervise/control.ts';
 import type { SupervisedMachine } from './supervise/commands.ts';
 import { createNetwork, removeNetwork } from './wire/attachments.ts';
 import { createContainer, removeContainer } from './wire/containers.ts';
-import { checkGrants, recallSources, rememberSources } from './wire/grants.ts';
+import { checkGrants, recallValues, rememberProject } from './wire/grants.ts';
 import { checkLaunch } from './wire/launch.ts';
 import { createLeaseKeeper } from './wire/leases.ts';
-import { adoptContainers, killContainer, pauseContainer, startAttached, startContainer, stopContainer } from './wire/lifecycle.ts';
+import { adoptContainers, killContainer, pauseContainer, startAttached, startContainer, stopContainer, tellLost } from './wire/lifecycle.ts';
 import { createRefresh, hostSysctls } from './wire/networking.ts';
 import { createPortKeeper } from './wire/ports.ts';
+import { sweep } from './wire/sweep.ts';
 import { probeContainer, syncContainer } from './wire/inside.ts';
 import { changeOf, createChanges, pathsOf, recordOf, type World } from './wire/world.ts';
 
@@ -36,8 +40,11 @@ export interface ProjectMachine extends SupervisedMachine {
   hasLive(): boolean;
   /** Nothing of the project is left. */
   isEmpty(): boolean;
-  /** The project's own folders. */
-  readonly folders: readonly string[];
+  /** Tells of the containers that had lost their shim before this machine was opened. */
+  tellLost(): void;
+  /** Once, when the native program has ended: this machine can do nothing any more. */
+  onCoreLost(listener: (reason: Error) => void): void;
+  /** Ends this machine; with nothing left of the project, its folders go too, and the lock last of all. */
   close(): Promise<void>;
 }
 
@@ -63,6 +70,7 @@ export async function openMachine(roots: StateRoots, project: string, supervisor
     store: openRecord(paths, project),
     supervisorCommand: supervisorCommand(paths, project, supervisorProgram),
     live: new Map(),
+    starts: new Map(),
     ended: new Map(),
     health: new Map(),
     secretValues: new Map(),
@@ -72,13 +80,14 @@ export async function openMachine(roots: StateRoots, project: string, supervisor
     refresh: createRefresh(() => world),
     cgroupDirs: (id) => cgroupDirectories(cgroups, containerCgroupPath(project, id, recordOf(world, id)?.spec.cgroupParent)),
   };
-  recallSources(world);
-  await adoptContainers(world);
-  if (world.live.size > 0) await world.refresh();
-  return machineOver(world);
+  recallValues(world);
+  const lost = await adoptContainers(world);
+  await sweep(world);
+  await world.refresh();
+  return machineOver(world, lost);
 }
 
-function machineOver(world: World): ProjectMachine {
+function machineOver(world: World, lost: readonly ContainerRecord[]): ProjectMachine {
   return {
     now: () => performance.now(),
     sleep,
@@ -116,17 +125,17 @@ function machineOver(world: World): ProjectMachine {
     probe: (id, command, timeoutMs): Promise<ProbeResult> => probeContainer(world, id, command, timeoutMs),
     setHealth: (id, health) => setHealth(world, id, health),
 
-    remember: (project, values) => {
-      world.store.record.workingDir = project.workingDir;
-      world.store.record.configFiles = project.configFiles;
-      rememberSources(world, project, values);
-    },
+    remember: (project, values) => rememberProject(world, project, values),
+    definition: () => world.store.record.definition,
     forgetForeseen: () => world.ports.forget(),
     startAttached: (id) => startAttached(world, id),
     sync: (id, operations: readonly SyncOperation[]) => syncContainer(world, id, operations),
     hasLive: () => world.live.size > 0,
     isEmpty: () => isEmpty(world),
-    folders: [world.paths.run, world.paths.data],
+    tellLost: () => {
+      for (const record of lost) tellLost(world, record);
+    },
+    onCoreLost: (listener) => world.core.onLost(listener),
     close: () => close(world),
   };
 }
@@ -172,6 +181,21 @@ async function close(world: World): Promise<void> {
     await Promise.all(cgroupDirectories(world.cgroups, '/tscompose').map((folder) => rmdir(folder).catch(() => undefined)));
   }
   await world.core.close();
+  if (isEmpty(world)) removeFolders(world.paths);
+}
+
+/**
+ * The lock last: as soon as it is gone the project's next supervisor may begin, and from then on everything here is that one's.
+ */
+function removeFolders({ run, data, lock }: ProjectPaths): void {
+  rmSync(data, { recursive: true, force: true });
+  for (const name of readdirSync(run)) if (name !== basename(lock)) rmSync(`${run}/${name}`, { recursive: true, force: true });
+  rmSync(lock, { force: true });
+  try {
+    rmdirSync(run);
+  } catch {
+    // The next one has begun.
+  }
 }
 
 function isEmpty({ store: { record } }: World): boolean {

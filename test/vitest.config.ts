@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { patience } from './support/patience.ts';
 
 const root = path.dirname(import.meta.dirname);
 
@@ -11,7 +12,15 @@ export default defineConfig({
   test: {
     reporters: [path.join(root, 'test/support/reporter.ts')],
     projects: [
-      { root, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } } },
+      {
+        root,
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 5_000 * patience,
+          sequence: { groupOrder: 0 },
+        },
+      },
       {
         root,
         test: {
@@ -19,8 +28,8 @@ export default defineConfig({
           include: ['test/system/**/*.test.ts', 'test/e2e/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 180_000,
+          testTimeout: 60_000 * patience,
+          hookTimeout: 180_000 * patience,
           sequence: { groupOrder: 1 },
         },
       },

@@ -68,6 +68,11 @@ export function containerPaths(project: ProjectPaths, id: string): ContainerPath
   };
 }
 
+/** The folders in which the project's containers have theirs: the running one and the lasting one. */
+export function containerFolders(project: ProjectPaths): readonly [string, string] {
+  return [`${project.run}/containers`, `${project.data}/containers`];
+}
+
 /** A named volume's content. */
 export function volumePath(roots: StateRoots, name: string): string {
   return `${roots.data}/volumes/${name}/_data`;

@@ -1,5 +1,5 @@
 import type { Attachment, PublishedPort } from '../model/observed.ts';
-import type { FileSource, NetworkSpec, Service, StringMap, VolumeSpec } from '../model/project.ts';
+import type { NetworkSpec, Project, Service, StringMap, VolumeSpec } from '../model/project.ts';
 
 /**
  * What is remembered of a project, in one file: written whole by the supervisor alone, read by everybody. It holds what the
@@ -13,8 +13,8 @@ export interface ProjectRecord {
   networks: NetworkRecord[];
   volumes: VolumeRecord[];
   containers: ContainerRecord[];
-  /** Definitions (not the values) of configs and secrets, for containers that start again without the command line. */
-  sources?: { readonly configs: readonly FileSource[]; readonly secrets: readonly FileSource[] };
+  /** The project as the last `up` had it, for commands that come without its files. Values of secrets are not in it. */
+  definition?: Project;
 }
 
 export interface NetworkRecord {

@@ -15,6 +15,8 @@ import type { CallContext, Handlers } from './server.ts';
 export interface SupervisedMachine extends Machine {
   /** Keeps a project's definitions and the values its configs and secrets take from the caller's environment. */
   remember(project: Project, values: Readonly<Record<string, string>>): void;
+  /** The project as it was last remembered. */
+  definition(): Project | undefined;
   /** Gives back what `preflight` had set aside and nobody took. */
   forgetForeseen(): void;
   /** Starts a container whose program waits until somebody is attached at the path this resolves to. */
@@ -49,15 +51,15 @@ export function createHandlers(machine: SupervisedMachine, project: string, leav
     }),
     start: changing(async ({ services, wait, waitTimeoutMs }, context) => {
       const options = { services, wait, ...(waitTimeoutMs === undefined ? {} : { waitTimeoutMs }) };
-      const plan = planStart(await machine.observe(), options);
+      const plan = planStart(await machine.observe(), options, machine.definition());
       await carryOut(machine, plan, context, 'stop');
       return null;
     }),
     stop: changing(async ({ services, timeoutMs }, context) =>
-      teardown(planStop(await machine.observe(), { services, ...timeout(timeoutMs) }), context),
+      teardown(planStop(await machine.observe(), { services, ...timeout(timeoutMs) }, machine.definition()), context),
     ),
     restart: changing(async ({ services, timeoutMs, noDeps }, context) => {
-      const plan = planRestart(await machine.observe(), { services, noDeps, ...timeout(timeoutMs) });
+      const plan = planRestart(await machine.observe(), { services, noDeps, ...timeout(timeoutMs) }, machine.definition());
       await carryOut(machine, plan, context, 'stop');
       return null;
     }),
@@ -66,7 +68,7 @@ export function createHandlers(machine: SupervisedMachine, project: string, leav
     pause: changing(async ({ services }, context) => teardown(planPause(await machine.observe(), { services }), context)),
     unpause: changing(async ({ services }, context) => teardown(planUnpause(await machine.observe(), { services }), context)),
     rm: changing(async ({ services, stop, volumes }, context) => {
-      const plan = planRemove(await machine.observe(), { services, stop, volumes });
+      const plan = planRemove(await machine.observe(), { services, stop, volumes }, machine.definition());
       await carryOut(machine, plan, context, 'continue');
       return { removed: plan.steps.flatMap(({ step }) => (step.do === 'remove-container' ? [step.container.name] : [])) };
     }),

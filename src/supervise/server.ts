@@ -30,7 +30,7 @@ export interface ControlServer {
  * Answers on `supervisor.sock`. Whoever holds the project's lock is alone, so a socket that is there already is a dead one's.
  * `folder` is the working directory by now: a relative path always fits into a socket address (unix(7)).
  */
-export async function listen(name: string, handlers: Handlers, onChange: () => void): Promise<ControlServer> {
+export async function listen(name: string, handlers: Partial<Handlers>, onChange: () => void): Promise<ControlServer> {
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
@@ -64,7 +64,7 @@ function bound(server: Server, name: string): Promise<void> {
   });
 }
 
-function answer(socket: Socket, handlers: Handlers): void {
+function answer(socket: Socket, handlers: Partial<Handlers>): void {
   const gone = new AbortController();
   socket.once('close', () => gone.abort(new TscomposeError('INTERRUPTED', 'the command was interrupted')));
   const send = (reply: ControlReply): void => {
@@ -84,7 +84,7 @@ function answer(socket: Socket, handlers: Handlers): void {
   });
 }
 
-function parseRequest(line: string, handlers: Handlers): ControlRequest | undefined {
+function parseRequest(line: string, handlers: Partial<Handlers>): ControlRequest | undefined {
   try {
     const request = JSON.parse(line) as Partial<ControlRequest> | null;
     const known = typeof request?.method === 'string' && Object.hasOwn(handlers, request.method);
@@ -94,7 +94,7 @@ function parseRequest(line: string, handlers: Handlers): ControlRequest | undefi
   }
 }
 
-async function dispatch(handlers: Handlers, request: ControlRequest, context: CallContext): Promise<unknown> {
+async function dispatch(handlers: Partial<Handlers>, request: ControlRequest, context: CallContext): Promise<unknown> {
   const handler = handlers[request.method] as (params: unknown, context: CallContext) => Promise<unknown>;
   return handler(request.params, context);
 }

@@ -4,7 +4,6 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { isErrno, TscomposeError } from '../errors.ts';
 import type { FileGrant, FileSource, Project, Service } from '../model/project.ts';
 import { readText, writeWholeVolatile } from '../state/files.ts';
-import type { ProjectRecord } from '../state/record.ts';
 import type { World } from './world.ts';
 
 /** No config or secret is larger (docker's own bound is 500 KiB). */
@@ -22,7 +21,7 @@ export interface GrantedFile {
 
 /** The files a service is given, read now. @throws FILE_NOT_FOUND, FILE_UNREADABLE, FILE_TOO_LARGE, VARIABLE_MISSING */
 export function grantedFiles(world: World, service: Service): GrantedFile[] {
-  const { configs, secrets } = sourcesOf(world);
+  const { configs, secrets } = world.store.record.definition ?? { configs: [], secrets: [] };
   return [
     ...service.configs.map((grant) => grantedFile(world, service, grant, configs, false)),
     ...service.secrets.map((grant) => grantedFile(world, service, grant, secrets, true)),
@@ -35,40 +34,52 @@ export function checkGrants(project: Project, service: Service, values: Readonly
   for (const grant of service.secrets) contentOf(values, definitionOf(service, grant, project.secrets, 'secret'), 'secret');
 }
 
-/** Keeps what of a project its containers need when they start again without the command line: definitions, and values of variables. */
-export function rememberSources(world: World, project: Project, values: Readonly<Record<string, string>>): void {
-  const sources: Sources = { configs: project.configs, secrets: project.secrets };
+/** Keeps what containers need when they start again without the command line: definitions, and the values of variables. */
+export function rememberProject(world: World, project: Project, values: Readonly<Record<string, string>>): void {
   for (const [key, value] of Object.entries(values)) world.secretValues.set(key, value);
-  const kept = { sources, values: Object.fromEntries(world.secretValues) };
-  writeWholeVolatile(sourcesPath(world), JSON.stringify(kept));
-  world.store.record.sources = sources;
+  if (world.secretValues.size > 0) writeWholeVolatile(valuesPath(world), JSON.stringify(Object.fromEntries(world.secretValues)));
+  const { record } = world.store;
+  record.workingDir = project.workingDir;
+  record.configFiles = project.configFiles;
+  record.definition = together(record.definition, project);
+}
+
+/** `up web` knows of `web` alone: what was known of the rest stays. */
+function together(before: Project | undefined, now: Project): Project {
+  const fresh = new Set(now.services.map(({ name }) => name));
+  const kept = (before?.services ?? []).filter(({ name }) => !fresh.has(name) && now.inactiveServices.includes(name));
+  const byKey = <T extends { readonly key: string }>(old: readonly T[] = [], current: readonly T[]): T[] => [
+    ...current,
+    ...old.filter(({ key }) => kept.length > 0 && !current.some((one) => one.key === key)),
+  ];
+  return {
+    ...now,
+    services: [...now.services, ...kept].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    networks: byKey(before?.networks, now.networks),
+    volumes: byKey(before?.volumes, now.volumes),
+    configs: byKey(before?.configs, now.configs),
+    secrets: byKey(before?.secrets, now.secrets),
+  };
 }
 
 /** After a supervisor's death: the values are in the run folder, which is memory and closed to everybody else. */
-export function recallSources(world: World): void {
-  const text = readText(sourcesPath(world));
+export function recallValues(world: World): void {
+  const text = readText(valuesPath(world));
   for (const [key, value] of Object.entries(text === undefined ? {} : keptValues(text))) world.secretValues.set(key, value);
 }
 
 /** Damaged: none. The next `up` brings them again, and what starts before says which variable is missing. */
 function keptValues(text: string): Record<string, string> {
   try {
-    const kept = JSON.parse(text) as { values?: unknown } | null;
-    const entries = Object.entries(kept?.values ?? {});
+    const entries = Object.entries((JSON.parse(text) as object | null) ?? {});
     return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
   } catch {
     return {};
   }
 }
 
-type Sources = NonNullable<ProjectRecord['sources']>;
-
-function sourcesOf(world: World): Sources {
-  return world.store.record.sources ?? { configs: [], secrets: [] };
-}
-
-function sourcesPath(world: World): string {
-  return `${world.paths.run}/sources.json`;
+function valuesPath(world: World): string {
+  return `${world.paths.run}/values.json`;
 }
 
 function grantedFile(world: World, service: Service, grant: FileGrant, sources: readonly FileSource[], secret: boolean): GrantedFile {

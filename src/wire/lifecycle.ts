@@ -1,25 +1,34 @@
 /** A container's life: started, stopped, gone. */
 
 import { readFileSync, rmSync } from 'node:fs';
+import { RequestFailed } from '../core/channel.ts';
 import type { ShimStatus } from '../core/status.ts';
 import { TscomposeError } from '../errors.ts';
-import { lostStatus } from '../observe.ts';
+import { lostStatus, neverStarted } from '../observe.ts';
 import { signalNumber } from '../runtime/signals.ts';
 import { readText } from '../state/files.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import { connectContainer, disconnectContainer, networkNamespace, openNames } from './networking.ts';
 import { launchFailure, prepareLaunch } from './launch.ts';
 import { adoptShims, dismissShim, holdShim } from './shims.ts';
+import { endShim } from './sweep.ts';
 import { changeOf, type Live, pathsOf, recordOf, type World } from './world.ts';
 
 /** The signal with which a container is stopped when nothing else is said. */
 const SIGTERM = 15;
 const SIGKILL = 9;
+/** What a shim says when the container's folder has a shim already. */
+const EWOULDBLOCK = 11;
 
-/** Starts a container; resolves when its program is executing. What is running already is fine. */
-export async function startContainer(world: World, id: string): Promise<void> {
-  const live = await prepareContainer(world, id, false);
-  if (live) await open(world, id, live);
+/** Starts a container; resolves when its program is executing. What is running already is fine, and what is just being started as well. */
+export function startContainer(world: World, id: string): Promise<void> {
+  const begun = world.starts.get(id);
+  if (begun) return begun;
+  const start = prepareContainer(world, id, false)
+    .then((live) => (live ? open(world, id, live) : undefined))
+    .finally(() => world.starts.delete(id));
+  world.starts.set(id, start);
+  return start;
 }
 
 /** Starts a container whose program waits until somebody is attached to its shim. Resolves to the shim's socket. */
@@ -39,8 +48,7 @@ export async function stopContainer(world: World, id: string, graceMs?: number):
   if (!live) return;
   const signal = signalNumber(record.spec.stopSignal ?? 'SIGTERM') ?? SIGTERM;
   const grace = cannotHear(live.status, signal) ? 0 : (graceMs ?? record.spec.stopGraceMs);
-  await live.shim.stop(signal, grace);
-  await live.ended;
+  await stopShim(live, signal, grace);
   world.changes.tell({ ...changeOf(record), action: 'stop' });
 }
 
@@ -52,20 +60,30 @@ export async function killContainer(world: World, id: string, signal: string): P
   if (number === undefined) throw new TscomposeError('VALUE_INVALID', `"${signal}" is no signal`, { hint: 'e.g. SIGTERM, HUP or 9' });
   if (number === SIGKILL) {
     await rememberStopped(world, record, true);
-    await live.shim.stop(SIGKILL, 0);
-    await live.ended;
+    await stopShim(live, SIGKILL, 0);
   } else {
     await live.shim.signal(number);
   }
   world.changes.tell({ ...changeOf(record), action: 'kill' });
 }
 
+/** A shim that is killed meanwhile has taken its container along, which is what was wanted. */
+async function stopShim({ shim, ended }: Live, signal: number, graceMs: number): Promise<void> {
+  await shim.stop(signal, graceMs).catch((error: unknown) => {
+    if (error instanceof RequestFailed) throw error;
+  });
+  await ended;
+}
+
 export async function pauseContainer(world: World, id: string, paused: boolean): Promise<void> {
   await world.live.get(id)?.shim.pause(paused);
 }
 
-/** Takes over what an earlier supervisor left: shims that live are followed again, what lost its shim is ended. */
-export async function adoptContainers(world: World): Promise<void> {
+/**
+ * Takes over what an earlier supervisor left: shims that live are followed again, what lost its shim is ended. Resolves to what was lost,
+ * for whoever looks after restarts (`tellLost`).
+ */
+export async function adoptContainers(world: World): Promise<ContainerRecord[]> {
   const lost = await adoptShims(world, (record, last) => release(world, record, last));
   await Promise.all(lost.map((record) => endLost(world, record)));
   await Promise.all(
@@ -77,6 +95,7 @@ export async function adoptContainers(world: World): Promise<void> {
       if (record.attachments.length > 0) await openNames(world, record, networkNamespace(live.shimPid)).catch(() => undefined);
     }),
   );
+  return lost;
 }
 
 /** A supervisor's death makes nobody unhealthy and nobody new: the last verdict stands until the next probe. */
@@ -108,7 +127,12 @@ async function prepareContainer(world: World, id: string, waitAttach: boolean): 
 }
 
 async function spawn(world: World, record: ContainerRecord, launch: Awaited<ReturnType<typeof prepareLaunch>>): Promise<void> {
-  await world.core.spawnShim(launch);
+  await world.core.spawnShim(launch).catch(async (error: unknown) => {
+    if (!(error instanceof RequestFailed) || error.errno !== EWOULDBLOCK) throw error;
+    // A shim that an earlier supervisor forked just before its own end, and that did not listen yet when we looked for it.
+    await endShim(pathsOf(world, record.id).socket);
+    await world.core.spawnShim(launch);
+  });
   await holdShim(world, record, (last) => release(world, record, last));
 }
 
@@ -138,9 +162,12 @@ async function release(world: World, record: ContainerRecord, last: ShimStatus |
   world.ports.release(record.id);
   world.health.delete(record.id);
   rmSync(pathsOf(world, record.id).health, { force: true });
-  if (last && last.state !== 'exited') await endLost(world, record);
+  const isLost = last !== undefined && last.state !== 'exited' && !neverStarted(last);
+  if (isLost) await endLost(world, record);
   await disconnectContainer(world, record).catch(() => undefined);
   await world.refresh().catch(() => undefined);
+  // Last, for it may be started again at once.
+  if (isLost) tellLost(world, record);
 }
 
 /**
@@ -151,6 +178,10 @@ async function endLost(world: World, record: ContainerRecord): Promise<void> {
   await world.core.removeCgroups(world.cgroupDirs(record.id)).catch(() => undefined);
   const last = world.ended.get(record.id);
   if (last) world.ended.set(record.id, lostStatus(last));
+}
+
+/** Says that a container's shim was lost. */
+export function tellLost(world: World, record: ContainerRecord): void {
   world.changes.tell({ ...changeOf(record), action: 'die', exitCode: 128 + SIGKILL, lost: true });
 }
 

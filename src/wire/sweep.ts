@@ -3,7 +3,7 @@
  * the project's name and belong to no container or network that is remembered.
  */
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { connectShim } from '../core/shim-client.ts';
 import { dropNetwork, freeAddress, type Leases } from '../network/addresses.ts';
@@ -21,7 +21,7 @@ export async function sweep(world: World): Promise<void> {
 /** A shim without a record is ended with its container, for nobody could ever stop it. */
 async function sweepContainers(world: World): Promise<void> {
   const known = new Set(world.store.record.containers.map(({ id }) => id.slice(0, 12)));
-  const [running, lasting] = containerFolders(world.paths) as [string, string];
+  const [running, lasting] = containerFolders(world.paths);
   const unknown = [...new Set([...namesIn(running), ...namesIn(lasting)])].filter((name) => isContainer(name) && !known.has(name));
   await Promise.all(
     unknown.map(async (name) => {
@@ -48,7 +48,27 @@ async function sweepCgroups(world: World): Promise<void> {
       .filter((name) => isContainer(name) && !live.has(name))
       .map((name) => `${folder}/${name}`),
   );
-  if (left.length > 0) await world.core.removeCgroups(left);
+  if (left.length === 0) return;
+  endHomelessShims(world);
+  await world.core.removeCgroups(left);
+}
+
+/** Shims whose folder was taken away from under them: nobody reaches them, and they would start again what is ended here. */
+function endHomelessShims(world: World): void {
+  const [running] = containerFolders(world.paths);
+  for (const pid of namesIn('/proc').filter((name) => /^\d+$/.test(name))) {
+    const folder = folderOfShim(pid);
+    if (folder?.startsWith(`${running}/`) && folder.endsWith(' (deleted)')) process.kill(Number(pid), 'SIGKILL');
+  }
+}
+
+/** proc_pid_cwd(5): the kernel appends " (deleted)". */
+function folderOfShim(pid: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('tscompose-shim') ? readlinkSync(`/proc/${pid}/cwd`) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function sweepLinks(world: World): Promise<void> {

@@ -27,6 +27,8 @@ export interface World {
   readonly supervisorCommand: readonly string[];
   /** Containers that have a shim we are connected to, by id. */
   readonly live: Map<string, Live>;
+  /** Starts that are on their way: a command and a restart may want the same container at the same moment. */
+  readonly starts: Map<string, Promise<void>>;
   /** The last status of containers without a shim. */
   readonly ended: Map<string, ShimStatus>;
   readonly health: Map<string, Health>;

@@ -5,10 +5,11 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { eventually } from './eventually.ts';
 import { endLeftovers } from './leftovers.ts';
+import { patience } from './patience.ts';
 import { repository } from './repository.ts';
 
 const program = path.join(repository, 'dist/tscompose.js');
-const runTimeoutMs = 90_000;
+const runTimeoutMs = 90_000 * patience;
 
 /** How a run of the program ended. */
 export interface Finished {
@@ -78,7 +79,7 @@ export interface ProjectOptions {
 /** A project of its own for one test; it is taken down when the test ends, however it ends. */
 export function makeProject(composeOrOptions: string | ProjectOptions): Project {
   const project = openProject(composeOrOptions);
-  onTestFinished(() => project.remove(), 120_000);
+  onTestFinished(() => project.remove(), 120_000 * patience);
   return project;
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { patience } from './patience.ts';
 
 /**
  * Calls `check` until it neither throws nor returns false or undefined, and returns what it returned. Tests wait for
@@ -6,11 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * @throws an error that says `what` and why the last attempt failed, after `withinMs` (default 15 000).
  */
 export async function eventually<T>(what: string, check: () => T | Promise<T>, withinMs = 15_000): Promise<NonNullable<T>> {
-  const deadline = Date.now() + withinMs;
+  const deadline = Date.now() + withinMs * patience;
   for (;;) {
     const outcome = await attempt(check);
     if (outcome.value !== undefined) return outcome.value;
-    if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}${outcome.reason}`, { cause: outcome.error });
+    if (Date.now() > deadline) throw new Error(`not within ${withinMs * patience} ms: ${what}${outcome.reason}`, { cause: outcome.error });
     await sleep(25);
   }
 }

@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { eventually } from './eventually.ts';
+import { patience } from './patience.ts';
 
 /** Another host on a link of its own: a network namespace joined to this one by a veth pair. */
 export interface Neighbour {
@@ -21,7 +22,7 @@ export async function makeNeighbour(options: { readonly routesBack?: boolean } =
     execFileSync('nsenter', [`--net=/proc/${pid}/ns/net`, program, ...words], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 10_000,
+      timeout: 10_000 * patience,
     });
   const link = `tsn${pid}`;
   const remove = () => {
