@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -22,6 +23,7 @@ static struct shim the_shim;
 static int set_up(struct shim *shim, struct error *error);
 static int detach(struct shim *shim, struct error *error);
 static int enter_network(struct shim *shim, struct error *error);
+static int claim(struct shim *shim, struct error *error);
 static int open_program(struct shim *shim, struct error *error);
 static void report_to(int report, const struct error *error);
 
@@ -43,7 +45,7 @@ void shim_main(struct shim_fields *fields, int report)
 
 static int set_up(struct shim *shim, struct error *error)
 {
-    if (detach(shim, error) || open_program(shim, error) || enter_network(shim, error))
+    if (detach(shim, error) || claim(shim, error) || open_program(shim, error) || enter_network(shim, error))
         return -1;
     if (loop_open(&shim->loop))
         return fail(error, "epoll");
@@ -99,6 +101,16 @@ static int detach(struct shim *shim, struct error *error)
     /* Best effort: lowering it needs CAP_SYS_RESOURCE (proc_pid_oom_score_adj(5)). */
     write_text(AT_FDCWD, "/proc/self/oom_score_adj", "-999");
     return chdir(shim->fields.directory) ? fail(error, "chdir %s", shim->fields.directory) : 0;
+}
+
+/* One that was forked for a supervisor which died meanwhile may listen later than its successor looks for it: two shims would end each
+ * other's container through the cgroups that they share. flock(2): the lock ends with this process at the latest. */
+static int claim(struct shim *shim, struct error *error)
+{
+    shim->claim = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (shim->claim < 0 || flock(shim->claim, LOCK_EX | LOCK_NB))
+        return fail(error, "take the container's run folder for this shim alone");
+    return 0;
 }
 
 static int open_program(struct shim *shim, struct error *error)

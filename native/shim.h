@@ -83,6 +83,7 @@ struct shim {
     bool has_gate;
     bool has_oom_score;
     char oom_score[16]; /* what the shim had before it protected itself, for its children */
+    int claim;        /* the run folder, locked: a container has one shim at a time */
     int host_network; /* the host's network namespace, -1 when the shim is in it */
     enum phase phase;
     struct status status;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
 /* A grandchild may hold the pipes open after the end of init: this long we go on reading. */
@@ -322,6 +323,8 @@ void shim_finish(struct shim *shim)
     shim->status.next = 0;
     clients_unlisten(shim);
     shim_publish(shim, shim_never_started(shim) ? "created" : "exited");
+    /* Before anybody is told: whoever hears of the end may start the next one at once. */
+    flock(shim->claim, LOCK_UN);
     fail_with(&cancelled, ECANCELED, "the container was stopped");
     clients_reply(shim, SHIM_PREPARE, &cancelled);
     clients_reply(shim, SHIM_START, &cancelled);

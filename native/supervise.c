@@ -88,8 +88,11 @@ static int redirect(const char *lock_path, struct error *error)
     if (snprintf(path, sizeof(path), "%.*ssupervisor.log", slash ? (int)(slash - lock_path) + 1 : 0, lock_path) >= (int)sizeof(path))
         return fail_with(error, ENAMETOOLONG, "%s", lock_path);
     log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (null < 0 || log < 0)
-        return fail(error, "open %s", path);
+    if (null < 0)
+        return fail(error, "open /dev/null");
+    /* A full disk must not keep the project from being taken down. */
+    if (log < 0)
+        log = dup(null);
     if (!fstat(log, &status) && status.st_size > LOG_MOST && ftruncate(log, 0))
         return fail(error, "truncate %s", path);
     return dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ? fail(error, "redirect") : 0;

@@ -80,7 +80,7 @@ export interface Core {
   removeCgroups(directories: readonly string[]): Promise<void>;
   /** Unmounts what is mounted at or below, then removes the tree. Absent is fine. */
   removeTree(path: string): Promise<void>;
-  /** Once, when the program ends without close(). */
+  /** Once, when the program ends without close(); at once when it has. */
   onLost(listener: (reason: Error) => void): void;
   /** Ends the program; shims live on. */
   close(): Promise<void>;
@@ -117,6 +117,8 @@ interface Listeners {
   /** Ends that were heard before the reply that names the exec was seen. */
   readonly early: Map<number, ExecResult>;
   readonly lost: ((reason: Error) => void)[];
+  /** Once it is lost. */
+  reason?: Error;
 }
 
 function hear(listeners: Listeners, frame: Frame): void {
@@ -150,6 +152,7 @@ function execResult(listeners: Listeners, id: number): Promise<ExecResult> {
 function lose(listeners: Listeners, reason: Error): void {
   for (const exec of listeners.execs.values()) exec.reject(reason);
   listeners.execs.clear();
+  listeners.reason = reason;
   for (const listener of listeners.lost) listener(reason);
 }
 
@@ -201,7 +204,8 @@ function coreOver(channel: Channel, pid: number, listeners: Listeners, ended: Pr
       await channel.request(ServeRequest.removeTree, new FieldWriter().text(path).finish());
     },
     onLost(listener) {
-      listeners.lost.push(listener);
+      if (listeners.reason) listener(listeners.reason);
+      else listeners.lost.push(listener);
     },
     async close() {
       channel.close();

@@ -1,6 +1,6 @@
 import type { Service } from '../model/project.ts';
 
-/** What `up` and `create` may ask of the planner; structurally the control protocol's UpOptions. */
+/** What `up` and `create` may ask of the planner. */
 export interface PlanOptions {
   /** Empty: all. Their dependencies come along unless noDeps. */
   readonly services: readonly string[];
@@ -32,7 +32,7 @@ export const defaultPlanOptions: PlanOptions = {
   renewAnonVolumes: false,
 };
 
-/** What `down` may ask of the planner; structurally the control protocol's DownOptions. */
+/** What `down` may ask of the planner. */
 export interface DownPlanOptions {
   /** Empty: everything the project made. */
   readonly services: readonly string[];

@@ -6,6 +6,7 @@ import type { ErrorRecord } from '../errors.ts';
 import type { Event } from '../events.ts';
 import type { Observed } from '../model/observed.ts';
 import type { Project } from '../model/project.ts';
+import type { DownPlanOptions, PlanOptions } from '../plan/options.ts';
 import type { Plan } from '../plan/step.ts';
 
 /** Method → its parameters and its result. */
@@ -41,32 +42,12 @@ export interface ControlMethods {
 
 export type ControlMethod = keyof ControlMethods;
 
+export type UpOptions = PlanOptions;
+export type DownOptions = DownPlanOptions;
+
 /** How many steps at once; absent: as many as the plan allows. */
 export interface Pace {
   readonly parallel?: number;
-}
-
-export interface UpOptions {
-  /** Empty: all. Their dependencies come along unless noDeps. */
-  readonly services: readonly string[];
-  readonly noDeps: boolean;
-  readonly recreate: 'changed' | 'always' | 'never';
-  readonly alwaysRecreateDeps: boolean;
-  readonly removeOrphans: boolean;
-  /** false: `create`. */
-  readonly start: boolean;
-  readonly scale: Readonly<Record<string, number>>;
-  readonly wait: boolean;
-  readonly waitTimeoutMs?: number;
-  readonly timeoutMs?: number;
-  readonly renewAnonVolumes: boolean;
-}
-
-export interface DownOptions {
-  readonly services: readonly string[];
-  readonly volumes: boolean;
-  readonly removeOrphans: boolean;
-  readonly timeoutMs?: number;
 }
 
 export interface RunParams {

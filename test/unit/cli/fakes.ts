@@ -9,52 +9,12 @@ import type { Project, Service } from '../../../src/model/project.ts';
 import { planDown, planUp, printPlan } from '../../../src/plan/plan.ts';
 import type { ControlClient } from '../../../src/supervise/client.ts';
 import type { ControlMethod } from '../../../src/supervise/control.ts';
+import { aService } from '../../support/builders.ts';
 
 export const NOW = Date.parse('2026-11-22T06:00:00Z');
 
 export function makeService(name: string, change: Partial<Service> = {}): Service {
-  return {
-    name,
-    image: 'host:/usr',
-    replicas: 1,
-    environment: {},
-    labels: {},
-    annotations: {},
-    groupAdd: [],
-    attach: true,
-    tty: false,
-    stdinOpen: false,
-    init: false,
-    privileged: false,
-    readOnly: false,
-    capAdd: [],
-    capDrop: [],
-    securityOpt: [],
-    sysctls: {},
-    ulimits: [],
-    resources: {},
-    devices: [],
-    dependsOn: [],
-    restart: { kind: 'no' },
-    stopGraceMs: 10_000,
-    preStop: [],
-    postStart: [],
-    networkMode: { kind: 'bridge' },
-    networks: [],
-    ports: [],
-    expose: [],
-    extraHosts: [],
-    links: [],
-    dns: [],
-    dnsSearch: [],
-    dnsOpt: [],
-    mounts: [],
-    configs: [],
-    secrets: [],
-    watch: [],
-    profiles: [],
-    ...change,
-  };
+  return aService(name, { networks: [], ...change });
 }
 
 export function makeContainer(service: string, change: Partial<ObservedContainer> = {}): ObservedContainer {

@@ -3,50 +3,10 @@ import type { BundleInput } from '../../../src/runtime/bundle.ts';
 import { boundingSetOf } from '../../../src/runtime/capabilities.ts';
 import type { CgroupLayout } from '../../../src/runtime/cgroup-layout.ts';
 import type { LowerContext } from '../../../src/runtime/lower.ts';
+import { aService } from '../../support/builders.ts';
 
 /** A service with nothing set. */
-export const plainService: Service = {
-  name: 'api',
-  image: 'host:/usr',
-  replicas: 1,
-  environment: {},
-  labels: {},
-  annotations: {},
-  groupAdd: [],
-  attach: true,
-  tty: false,
-  stdinOpen: false,
-  init: false,
-  privileged: false,
-  readOnly: false,
-  capAdd: [],
-  capDrop: [],
-  securityOpt: [],
-  sysctls: {},
-  ulimits: [],
-  resources: {},
-  devices: [],
-  dependsOn: [],
-  restart: { kind: 'no' },
-  stopGraceMs: 10_000,
-  preStop: [],
-  postStart: [],
-  networkMode: { kind: 'bridge' },
-  networks: [],
-  ports: [],
-  expose: [],
-  extraHosts: [],
-  links: [],
-  dns: [],
-  dnsSearch: [],
-  dnsOpt: [],
-  mounts: [],
-  configs: [],
-  secrets: [],
-  watch: [],
-  profiles: [],
-  command: ['/usr/bin/server', '--port', '80'],
-};
+export const plainService: Service = aService('api', { networks: [], command: ['/usr/bin/server', '--port', '80'] });
 
 export function bundleInput(service: Partial<Service> = {}, extra: Partial<BundleInput> = {}): BundleInput {
   return {
