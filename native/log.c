@@ -3,6 +3,7 @@
 #include "scope.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -199,6 +200,15 @@ static void write_batch(struct log *log)
     log->batched = 0;
 }
 
+/* By a second name, so that the first one is there all the time; by renaming where the file system has no hard links. */
+static bool keep_current(const struct log *log, const char *older)
+{
+    if (unlinkat(log->directory, older, 0) && errno != ENOENT)
+        return false;
+    return !linkat(log->directory, log->name, log->directory, older, 0) ||
+           !renameat(log->directory, log->name, log->directory, older);
+}
+
 /* "log" is there at every instant: the old file gets its second name first, then the new one takes the first name over. */
 static void rotate(struct log *log)
 {
@@ -215,8 +225,11 @@ static void rotate(struct log *log)
         snprintf(old, sizeof(old), "%s.%u", log->name, number - 1);
         if (number > 1)
             renameat(log->directory, old, log->directory, older);
-        else if (!unlinkat(log->directory, older, 0) || errno == ENOENT)
-            linkat(log->directory, log->name, log->directory, older, 0);
+        else if (!keep_current(log, older)) {
+            close(fd);
+            unlinkat(log->directory, fresh, 0);
+            return;
+        }
     }
     if (renameat(log->directory, fresh, log->directory, log->name)) {
         close(fd);

@@ -44,7 +44,6 @@ export const errorCodes = {
   // Names the user gave
   NO_SUCH_SERVICE: 1,
   NO_SUCH_CONTAINER: 1,
-  NO_SUCH_PROJECT: 1,
   NOT_RUNNING: 1,
   // Images, mounts, networks
   IMAGE_UNSUPPORTED: 1,
@@ -68,7 +67,6 @@ export const errorCodes = {
   SUPERVISOR_FAILED: 1,
   CORE_FAILED: 1,
   STATE_UNWRITABLE: 1,
-  LOCKED: 1,
 } as const satisfies Readonly<Record<string, number>>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -32,7 +32,7 @@ import { createRefresh, hostSysctls } from './wire/networking.ts';
 import { createPortKeeper } from './wire/ports.ts';
 import { sweep } from './wire/sweep.ts';
 import { probeContainer, syncContainer } from './wire/inside.ts';
-import { changeOf, createChanges, pathsOf, recordOf, type World } from './wire/world.ts';
+import { changeOf, createChanges, evenWhenFull, pathsOf, recordOf, type World } from './wire/world.ts';
 
 /** The real machine, as a supervisor holds it. */
 export interface ProjectMachine extends SupervisedMachine {
@@ -111,7 +111,7 @@ function machineOver(world: World, lost: readonly ContainerRecord[]): ProjectMac
       const { record } = world.store;
       if (record.volumes.some(({ spec }) => spec.name === name && !spec.external)) removeVolume(volumePath(world.roots, name));
       record.volumes = record.volumes.filter(({ spec }) => spec.name !== name);
-      await world.store.save();
+      await evenWhenFull(world.store.save());
     },
 
     createContainer: (request: CreateContainer) => createContainer(world, request),
@@ -170,7 +170,11 @@ function setHealth(world: World, id: string, health: Exclude<Health, 'none'>): v
   const record = recordOf(world, id);
   if (!record || !world.live.has(id) || world.health.get(id) === health) return;
   world.health.set(id, health);
-  writeWholeVolatile(pathsOf(world, id).health, `${health}\n`);
+  try {
+    writeWholeVolatile(pathsOf(world, id).health, `${health}\n`);
+  } catch {
+    // A full disk makes nobody unhealthy, and those who look without a supervisor see the verdict before.
+  }
   world.changes.tell({ ...changeOf(record), action: 'health', health });
 }
 

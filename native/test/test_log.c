@@ -4,13 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/core-log-XXXXXX";
@@ -140,6 +146,42 @@ static void check_rotation(void)
     ok(stat(path, &status), "nothing is left beside them");
 }
 
+/* linkat(2): EPERM is what a file system without hard links says. */
+static bool refuse_hard_links(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_linkat, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+
+    return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static void check_rotation_without_hard_links(void)
+{
+    char line[64];
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        if (!refuse_hard_links() || !open_log("renamed", 1000, 3))
+            _exit(1);
+        for (int i = 0; i < 100; i++) {
+            snprintf(line, sizeof(line), "line %d\n", i);
+            say(LOG_STDOUT, line);
+        }
+        log_close(&the_log);
+        _exit(0);
+    }
+    ok(waitpid(pid, &status, 0) == pid && status == 0, "written where there are no hard links");
+    ok(last_number(read_log("renamed")) == 99, "the newest line is in the newest file");
+    snprintf(line, sizeof(line), "stdout F line %ld\n", last_number(read_log("renamed.1")) + 1);
+    ok(!strncmp(read_log("renamed"), line, strlen(line)), "and no older one is lost");
+}
+
 static void check_one_file(void)
 {
     char path[256];
@@ -217,6 +259,7 @@ int main(void)
     check_pieces();
     check_mending();
     check_rotation();
+    check_rotation_without_hard_links();
     check_one_file();
     check_full_disk();
     check_none();

@@ -92,6 +92,8 @@ export interface Doors {
   observe(project: string): Promise<Observed>;
   projects(): Promise<readonly string[]>;
   record(project: string): Promise<ProjectRecord | undefined>;
+  /** There are folders of the project, whatever is in them. */
+  isKnown(project: string): Promise<boolean>;
 
   /** Starts the project's supervisor and returns at once; `supervisor` then finds it. */
   startSupervisor(project: string): Promise<void>;

@@ -76,10 +76,19 @@ export async function openSupervisor(invocation: Invocation, project: string): P
   return invocation.doors.supervisor(project);
 }
 
+/** What every command that makes or changes containers asks of the machine first. @throws NOT_ROOT, KERNEL_TOO_OLD */
 export function needRoot({ around }: Invocation): void {
-  if (around.uid === 0) return;
-  throw new TscomposeError('NOT_ROOT', 'containers are made by root only', { hint: 'run it with sudo, or as root' });
+  if (around.uid !== 0)
+    throw new TscomposeError('NOT_ROOT', 'containers are made by root only', { hint: 'run it with sudo, or as root' });
+  const [major = 0, minor = 0] = around.kernel.split('.').map((part) => Number.parseInt(part, 10));
+  if (major > LEAST_KERNEL.major || (major === LEAST_KERNEL.major && minor >= LEAST_KERNEL.minor)) return;
+  throw new TscomposeError('KERNEL_TOO_OLD', `containers need Linux ${LEAST_KERNEL.major}.${LEAST_KERNEL.minor} or newer, and this is ${around.kernel}`, {
+    hint: 'boot a newer kernel',
+  });
 }
+
+/** openat2, clone3 with a cgroup, close_range and nf_tables maps are all there from here on. */
+const LEAST_KERNEL = { major: 5, minor: 10 } as const;
 
 /** What there is of the project named by the flags. */
 export async function observeProject(invocation: Invocation): Promise<Observed> {

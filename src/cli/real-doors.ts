@@ -6,7 +6,7 @@ import { TscomposeError } from '../errors.ts';
 import type { ProjectFiles } from '../load/load.ts';
 import { readObserved } from '../observe.ts';
 import { containerPaths, projectPaths, stateRoots, type StateRoots } from '../state/paths.ts';
-import { listProjects, readRecord } from '../state/store.ts';
+import { isKnown, listProjects, readRecord } from '../state/store.ts';
 import type { Doors, Loaded, LoadWish } from './doors.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -27,6 +27,7 @@ export function realDoors(around: Surroundings): Doors {
     observe: async (project) => readObserved(roots, project),
     projects: async () => listProjects(roots),
     record: async (project) => readRecord(roots, project),
+    isKnown: async (project) => isKnown(roots, project),
 
     startSupervisor: async (project) =>
       (await import('../supervise/client.ts')).startSupervisor(projectPaths(roots, project), command(project)),

@@ -1,4 +1,5 @@
 /** What a command may touch of the process it runs in; tests give their own. */
+import { release } from 'node:os';
 import type { ReadStream } from 'node:tty';
 
 export interface Output {
@@ -24,6 +25,8 @@ export interface Surroundings {
   readonly env: Env;
   readonly cwd: string;
   readonly uid: number;
+  /** uname -r */
+  readonly kernel: string;
   /** Milliseconds since the epoch. */
   now(): number;
   /** While anybody listens the signal does nothing else; returns the way to stop listening. */
@@ -50,6 +53,7 @@ export function processSurroundings(): Surroundings {
     env: process.env,
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
+    kernel: release(),
     now: Date.now,
     onSignal: (signal, listener) => {
       process.on(signal, listener);

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { isErrno } from '../errors.ts';
 import { makeFolder, readText, setAside, writeWhole, writeWholeVolatile } from './files.ts';
 import { type ProjectPaths, type StateRoots, projectPaths } from './paths.ts';
@@ -53,10 +53,19 @@ export function openRecord(paths: ProjectPaths, project: string): RecordStore {
   const record = parsed ?? readCopy(paths, project) ?? emptyRecord(project);
   const write = async (): Promise<void> => {
     const current = JSON.stringify(record);
-    writeWholeVolatile(paths.recordCopy, current);
     await writeWhole(paths.record, current);
+    writeCopy(paths, current);
   };
   return { record, wasDamaged, save: sharedWrite(write) };
+}
+
+/** One that cannot be written is better missing than old. */
+function writeCopy(paths: ProjectPaths, current: string): void {
+  try {
+    writeWholeVolatile(paths.recordCopy, current);
+  } catch {
+    rmSync(paths.recordCopy, { force: true });
+  }
 }
 
 function readCopy(paths: ProjectPaths, project: string): ProjectRecord | undefined {

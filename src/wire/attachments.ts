@@ -8,7 +8,7 @@ import type { NetworkAttachment, NetworkSpec, Service } from '../model/project.t
 import { dropNetwork, freeAddress, leaseOf, macOf, type NetworkLease, takeAddress, takeSubnet } from '../network/addresses.ts';
 import { bridgeName, hostLinkName } from '../network/link-names.ts';
 import type { ContainerRecord, NetworkRecord } from '../state/record.ts';
-import type { World } from './world.ts';
+import { evenWhenFull, type World } from './world.ts';
 
 /** Gives a network its subnet and its bridge, and remembers it. @throws EXTERNAL_MISSING, SUBNET_TAKEN … */
 export async function createNetwork(world: World, spec: NetworkSpec, fingerprint: string): Promise<void> {
@@ -39,10 +39,10 @@ export async function removeNetwork(world: World, name: string): Promise<void> {
   const record = networkRecord(world, name);
   if (record && !record.spec.external) {
     await world.networks.removeBridge(record.bridge);
-    await world.changeLeases((leases) => dropNetwork(leases, name));
+    await evenWhenFull(world.changeLeases((leases) => dropNetwork(leases, name)));
   }
   world.store.record.networks = otherNetworks(world, name);
-  await world.store.save();
+  await evenWhenFull(world.store.save());
 }
 
 /** An address on each of the service's networks, taken for this container until it is removed. */

@@ -9,7 +9,7 @@ import { volumePath } from '../state/paths.ts';
 import type { ContainerRecord } from '../state/record.ts';
 import type { Service, StringMap } from '../model/project.ts';
 import { dropLeases, leaseAddresses } from './attachments.ts';
-import { changeOf, pathsOf, recordOf, type World } from './world.ts';
+import { changeOf, evenWhenFull, pathsOf, recordOf, type World } from './world.ts';
 
 /** Lays a container down: its record, its addresses, its folders, its anonymous volumes. Resolves to its id. */
 export async function createContainer(world: World, request: CreateContainer): Promise<string> {
@@ -48,11 +48,11 @@ export async function removeContainer(world: World, id: string, volumes: boolean
   // The record goes last: until then a crash leaves something that the next command removes again.
   await Promise.all([run, data].map((folder) => rm(folder, { recursive: true, force: true })));
   if (volumes) for (const name of volumesOfItsOwn(world, record)) removeVolume(volumePath(world.roots, name));
-  await dropLeases(world, record);
+  await evenWhenFull(dropLeases(world, record));
   world.store.record.containers = world.store.record.containers.filter((container) => container.id !== id);
   world.ended.delete(id);
   world.health.delete(id);
-  await world.store.save();
+  await evenWhenFull(world.store.save());
   world.changes.tell({ ...changeOf(record), action: 'destroy' });
 }
 

@@ -12,7 +12,7 @@ import { connectContainer, disconnectContainer, networkNamespace, openNames } fr
 import { launchFailure, prepareLaunch } from './launch.ts';
 import { adoptShims, dismissShim, holdShim } from './shims.ts';
 import { endShim } from './sweep.ts';
-import { changeOf, type Live, pathsOf, recordOf, type World } from './world.ts';
+import { changeOf, evenWhenFull, type Live, pathsOf, recordOf, type World } from './world.ts';
 
 /** The signal with which a container is stopped when nothing else is said. */
 const SIGTERM = 15;
@@ -188,7 +188,7 @@ export function tellLost(world: World, record: ContainerRecord): void {
 async function rememberStopped(world: World, record: ContainerRecord, stopped: boolean): Promise<void> {
   if (record.stoppedByUser === stopped) return;
   record.stoppedByUser = stopped;
-  await world.store.save();
+  await evenWhenFull(world.store.save());
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Core } from '../core/core.ts';
 import type { ShimClient } from '../core/shim-client.ts';
 import type { ShimStatus } from '../core/status.ts';
+import { TscomposeError } from '../errors.ts';
 import type { ContainerChange } from '../events.ts';
 import type { Health } from '../model/observed.ts';
 import type { NameServer } from '../network/name-server.ts';
@@ -80,6 +81,16 @@ export function createChanges(): Changes {
 /** The container's record. An unknown id is a bug or a container removed meanwhile: undefined. */
 export function recordOf(world: World, id: string): ContainerRecord | undefined {
   return world.store.record.containers.find((container) => container.id === id);
+}
+
+/**
+ * For what a teardown writes: a full disk must not keep anything from being stopped and removed. What the file still holds and is gone,
+ * the next command finds missing and removes again.
+ */
+export async function evenWhenFull(written: Promise<void>): Promise<void> {
+  await written.catch((error: unknown) => {
+    if (!(error instanceof TscomposeError) || error.code !== 'STATE_UNWRITABLE') throw error;
+  });
 }
 
 export function pathsOf(world: World, id: string): ContainerPaths {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Kills the supervisor where it hurts: ROUNDS times (30) during `up -d` of a stack of SERVICES (50) services that count aloud, each time
- * at a random moment, and STEADY times (10) while everything runs. After every kill containers that ran go on as the same
+ * Kills the supervisor where it hurts: ROUNDS times (30) during `up -d` of a stack of SERVICES (50) services that count aloud, by turns
+ * at a random moment and when a random number of services runs, and STEADY times (10) while everything runs. After every kill containers that ran go on as the same
  * processes, no line is lost or told twice, the next `up` converges and the one after it finds nothing to do; `down` leaves nothing.
  *
  *     ROUNDS=30 SERVICES=50 STEADY=10 SEED=1 node test/soak/kill-supervisor.mjs
@@ -24,7 +24,7 @@ const stack = makeStack(services);
 console.log(`seed ${seed}, ${services} services, root ${stack.root}`);
 try {
   const lengthMs = await measureUp();
-  for (let round = 1; round <= rounds; round++) await killDuringUp(round, random() * lengthMs);
+  for (let round = 1; round <= rounds; round++) await killDuringUp(round, round % 2 === 0 ? afterServices() : afterTime(lengthMs));
   if (steady > 0) await killAtSteadyState();
   console.log(`passed: ${rounds} kills during up, ${steady} at steady state`);
 } finally {
@@ -39,10 +39,20 @@ async function measureUp() {
   return ms;
 }
 
-async function killDuringUp(round, afterMs) {
+function afterTime(lengthMs) {
+  const afterMs = Math.round(random() * lengthMs);
+  return { said: `after ${afterMs} ms`, wait: () => sleep(afterMs) };
+}
+
+function afterServices() {
+  const some = 1 + Math.floor(random() * (services - 1));
+  return { said: `when ${some} ran`, wait: () => until('some services to run', () => running(stack).size >= some) };
+}
+
+async function killDuringUp(round, moment) {
   const before = takeSnapshot();
   const up = start(stack, 'up', '-d');
-  await sleep(afterMs);
+  await moment.wait();
   const victim = await until('a supervisor', () => supervisorOf(stack));
   const ran = running(stack);
   kill(victim);
@@ -54,7 +64,7 @@ async function killDuringUp(round, afterMs) {
   const lines = await checkCounts(stack);
   await downToNothing(stack, before);
   console.log(
-    `round ${round}: killed at ${Math.round(afterMs)} ms (up ended with ${killed.code}), ${ran.size} ran, next up ${Math.round(next.ms)} ms, ${lines} lines`,
+    `round ${round}: killed ${moment.said} (up ended with ${killed.code}), ${ran.size} ran, next up ${Math.round(next.ms)} ms, ${lines} lines`,
   );
 }
 

@@ -22,7 +22,7 @@ export const run: CommandRun<DownFlags> = async (invocation, services, flags) =>
     removeOrphans: flags.removeOrphans ?? isSwitchedOn(invocation.around.env, 'COMPOSE_REMOVE_ORPHANS'),
     ...timeoutField(flags.timeout),
   };
-  if ((await invocation.doors.record(name)) === undefined) {
+  if (!(await invocation.doors.isKnown(name))) {
     warnNothing(invocation, name);
     return 0;
   }

@@ -213,7 +213,6 @@ test('fifty containers attached at once travel in few batches', async () => {
   const container = await machine();
   const ids = Array.from({ length: 50 }, (_, index) => index.toString(16).padStart(64, '0'));
   core.batches = 0;
-  const started = performance.now();
   await Promise.all(
     ids.map((id, index) =>
       networks.attach(
@@ -224,12 +223,9 @@ test('fifty containers attached at once travel in few batches', async () => {
     ),
   );
   expect(core.batches).toBeLessThan(6);
-  expect(performance.now() - started).toBeLessThan(2000);
   expect((await container.ip('link')).filter(({ ifname }) => String(ifname).startsWith('many'))).toHaveLength(50);
   core.batches = 0;
-  const ended = performance.now();
   await Promise.all(ids.map((id) => networks.detach([hostLinkName(id, 'shop_front')])));
   expect(core.batches).toBe(1);
-  expect(performance.now() - ended).toBeLessThan(500);
   expect((await networks.listOwned(project)).filter(({ containerId }) => containerId)).toEqual([]);
 });

@@ -82,6 +82,7 @@ export interface FakeOptions {
   readonly containers?: readonly ObservedContainer[];
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
+  readonly kernel?: string;
   readonly terminal?: boolean;
   readonly doors?: Partial<Doors>;
   readonly nothing?: boolean;
@@ -106,6 +107,7 @@ export function fakeWorld(options: FakeOptions = {}): FakeWorld {
     env: options.env ?? {},
     cwd: '/src/shop',
     uid: options.uid ?? 0,
+    kernel: options.kernel ?? '6.1.0-18-amd64',
     now: () => NOW,
     onSignal: (signal, listener) => {
       const listeners = signals.get(signal) ?? new Set();
@@ -135,6 +137,7 @@ export function fakeWorld(options: FakeOptions = {}): FakeWorld {
       formatConfig: async (model) => JSON.stringify(model),
       observe: async () => world.observed,
       projects: async () => ['shop'],
+      isKnown: async () => options.nothing !== true,
       record: async () =>
         options.nothing === true
           ? undefined
