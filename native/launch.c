@@ -6,6 +6,7 @@
 #include "scope.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -112,6 +113,10 @@ static int clone_child(struct launcher *launcher, uint32_t clone, const struct l
     /* The child makes its cgroup namespace itself, after it was placed: on v1, and before Linux 5.7, the root would be wrong
      * else. */
     uint64_t flags = record->x & ~KERNEL_CLONE_NEWCGROUP;
+    /* Where setgroups is denied inside, nobody could put off the groups it was born with (user_namespaces(7)). Without CAP_SETGID
+     * they stay. */
+    if (flags & KERNEL_CLONE_NEWUSER)
+        setgroups(0, NULL);
     launched->pid = clone_process(launcher->joined ? NULL : cgroup, flags, &launched->pidfd, error);
     if (launched->pid < 0)
         return -1;

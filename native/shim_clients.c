@@ -225,6 +225,8 @@ static void hello(struct client *client, uint32_t id, bool supervisor)
     client->told = true;
     if (supervisor) {
         client->supervisor = true;
+        /* Those who look without a supervisor read the file: whoever damaged it, a new supervisor mends it. */
+        status_write(AT_FDCWD, text, length);
         revive_supervisor_found(client->shim);
     }
     send_status(client, id, SHIM_HELLO | FRAME_REPLY, text, length);

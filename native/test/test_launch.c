@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/filter.h>
 #include <poll.h>
 #include <signal.h>
@@ -505,6 +506,7 @@ static void test_join(void)
 static void test_user_namespace(void)
 {
     static const char *const argv[] = { HELPER, "cat", "/proc/self/uid_map", NULL };
+    static const gid_t groups[] = { 0, 20 };
     struct builder builder = { .count = 0 };
     struct outcome outcome;
     char path[128];
@@ -521,6 +523,8 @@ static void test_user_namespace(void)
     add_helper(&builder, argv);
     snprintf(path, sizeof(path), "%s/tmp", sandbox.lower);
     ok(chown(sandbox.lower, 100000, 100000) == 0 && chown(path, 100000, 100000) == 0, "a root that belongs to the user namespace");
+    /* As a login of root has them. */
+    ok(setgroups(2, groups) == 0, "a launcher with supplementary groups");
     run_program(&builder, &outcome);
     ok(outcome.code == 0 && strstr(outcome.output, "100000"), "a container in a user namespace");
     if (outcome.code)

@@ -20,7 +20,7 @@ export type Wish =
 /** @throws nothing: usage errors are told here, with the nearest known word as a suggestion */
 export async function parseArguments(argv: readonly string[], around: Surroundings): Promise<Wish> {
   let wish: Wish = { kind: 'done', exitCode: 0 };
-  const program = buildProgram(around, (spec, command) => {
+  const program = buildProgram(argv, around, (spec, command) => {
     wish = {
       kind: 'run',
       globals: globalsOf(program, command, around),
@@ -43,7 +43,11 @@ export async function parseArguments(argv: readonly string[], around: Surroundin
   return wish;
 }
 
-function buildProgram(around: Surroundings, onCommand: (spec: CommandSpec, command: Command) => void): Command {
+function buildProgram(
+  argv: readonly string[],
+  around: Surroundings,
+  onCommand: (spec: CommandSpec, command: Command) => void,
+): Command {
   const program = new Command('tscompose');
   program
     .description('Runs a compose.yaml on Linux with nothing but the kernel and Node')
@@ -56,12 +60,33 @@ function buildProgram(around: Surroundings, onCommand: (spec: CommandSpec, comma
     .addHelpText('after', '\nExample:\n  tscompose up -d --wait && tscompose ps\n')
     .exitOverride();
   for (const flag of globalFlags) program.addOption(toOption(flag));
-  for (const spec of commandTable) addCommand(program, spec, onCommand);
+  const meant = commandsMeant(argv);
+  for (const spec of commandTable) addCommand(program, spec, meant.has(spec), onCommand);
   return program;
 }
 
-function addCommand(program: Command, spec: CommandSpec, onCommand: (spec: CommandSpec, command: Command) => void): void {
+/**
+ * The commands whose flags are needed: those whose name is among the words. All where none is, since then help or a suggestion is
+ * shown. Making a few hundred flags that nobody asks for takes several milliseconds.
+ */
+function commandsMeant(argv: readonly string[]): ReadonlySet<CommandSpec> {
+  const words = new Set(argv);
+  const named = commandTable.filter(({ name, aliases = [] }) => [name, ...aliases].some((word) => words.has(word)));
+  return new Set(named.length === 0 || asksForHelp(words) ? commandTable : named);
+}
+
+function asksForHelp(words: ReadonlySet<string>): boolean {
+  return ['help', '--help', '-h'].some((word) => words.has(word));
+}
+
+function addCommand(
+  program: Command,
+  spec: CommandSpec,
+  isMeant: boolean,
+  onCommand: (spec: CommandSpec, command: Command) => void,
+): void {
   const command = program.command(spec.name).description(spec.summary).usage(`[options] ${spec.operands}`.trim());
+  if (!isMeant) return;
   for (const operand of spec.operands.split(' ').filter(Boolean)) command.argument(operand);
   for (const flag of [...spec.flags, ...everywhere]) command.addOption(toOption(flag));
   for (const alias of spec.aliases ?? []) command.alias(alias);

@@ -6,12 +6,12 @@ import type { Service } from '../model/project.ts';
 import type { ControlClient } from '../supervise/client.ts';
 import type { UpOptions } from '../supervise/control.ts';
 import { type AttachRules, type AttachState, afterChange, afterLook, attachedExitCode, nothingAttached } from './attach-state.ts';
-import { tellUnchanged, type UpCommandFlags } from './commands/up.ts';
+import type { UpCommandFlags } from './commands/up.ts';
 import { type Invocation, progressOf, rememberErrors } from './invocation.ts';
 import { followLogs, type LogFollower } from './log-follower.ts';
 import { logFormatter } from './output/log-lines.ts';
 import { plainTeller } from './output/progress.ts';
-import { type LoadedProject, openSupervisor, paceOf, shortName } from './project.ts';
+import { type LoadedProject, openSupervisor, paceOf, shortName, tellUnchanged } from './project.ts';
 import { callAll } from './surroundings.ts';
 
 /** Output that comes while live progress is on the screen waits this long at most, in milliseconds. */

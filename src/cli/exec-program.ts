@@ -12,7 +12,7 @@ import { containerCgroups } from '../runtime/lower.ts';
 import { readHostCgroups } from '../runtime/cgroup-host.ts';
 import { lowerExec } from '../runtime/exec.ts';
 import { readAccountFiles } from '../runtime/image-files.ts';
-import type { OciSpec } from '../runtime/spec.ts';
+import { readSpecFile } from '../runtime/spec-file.ts';
 import type { Architecture } from '../runtime/syscalls.ts';
 import { resolveUser } from '../runtime/users.ts';
 import { containerPaths, projectPaths, type StateRoots } from '../state/paths.ts';
@@ -56,7 +56,7 @@ function programFor(roots: StateRoots, around: Surroundings, wish: ExecWish): Ui
   const status = readStatus(paths.status);
   if (!status || status.pid === 0)
     throw new TscomposeError('NOT_RUNNING', `container ${container.name} does not run`, { hint: 'start it first' });
-  const spec = JSON.parse(readFileSync(`${paths.bundle}/config.json`, 'utf8')) as OciSpec;
+  const spec = readSpecFile(paths.bundle);
   return encodeProgram(
     lowerExec({
       spec,

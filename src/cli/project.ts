@@ -220,3 +220,10 @@ export async function tellDryRun(invocation: Invocation, text: string): Promise<
 export function warnNothing(invocation: Invocation, project: string): void {
   warn(invocation, `No resource found to remove for project "${project}".`);
 }
+
+/** For people; a machine that reads sees an empty plan. */
+export function tellUnchanged({ globals, around }: Invocation, name: string): void {
+  if (globals.progress === 'auto' || globals.progress === 'tty' || globals.progress === 'plain') {
+    around.stderr.write(`Nothing to do: "${name}" is as the files say.\n`);
+  }
+}

@@ -17,7 +17,7 @@ export function realDoors(around: Surroundings): Doors {
     roots,
     load: loadProject,
     guessName: async ({ cwd, files, env, projectName, projectDirectory, envFiles }) =>
-      (await import('../load/load.ts')).guessProjectName(cwd, files, env, diskFiles(), {
+      (await import('../load/files.ts')).guessProjectName(cwd, files, env, diskFiles(), {
         projectName,
         projectDirectory,
         envFiles,

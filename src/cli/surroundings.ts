@@ -1,6 +1,6 @@
 /** What a command may touch of the process it runs in; tests give their own. */
 import { release } from 'node:os';
-import type { ReadStream } from 'node:tty';
+import { isatty, type ReadStream } from 'node:tty';
 
 export interface Output {
   readonly isTTY: boolean;
@@ -45,11 +45,10 @@ export function isSwitchedOn(env: Env, name: string): boolean {
 
 /** Those of this process. */
 export function processSurroundings(): Surroundings {
-  endQuietlyWithoutReader();
   return {
-    stdin: processInput(process.stdin),
-    stdout: processOutput(process.stdout),
-    stderr: processOutput(process.stderr),
+    stdin: processInput(() => process.stdin),
+    stdout: processOutput(1, () => process.stdout),
+    stderr: processOutput(2, () => process.stderr),
     env: process.env,
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
@@ -62,34 +61,40 @@ export function processSurroundings(): Surroundings {
   };
 }
 
-/** `tscompose logs | head` ends when head has seen enough, like any filter, and without a word. */
-function endQuietlyWithoutReader(): void {
-  const end = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(process.exitCode ?? 0);
+/** Streams are opened when they are first used: opening one costs milliseconds, and most commands need one of the three. */
+function processOutput(descriptor: number, open: () => NodeJS.WriteStream): Output {
+  let opened: NodeJS.WriteStream | undefined;
+  const stream = (): NodeJS.WriteStream => {
+    opened ??= endQuietlyWithoutReader(open());
+    return opened;
   };
-  process.stdout.on('error', end);
-  process.stderr.on('error', end);
-}
-
-function processOutput(stream: NodeJS.WriteStream): Output {
   return {
-    isTTY: stream.isTTY === true,
+    isTTY: isatty(descriptor),
     get columns() {
-      return stream.columns;
+      return stream().columns;
     },
     get rows() {
-      return stream.rows;
+      return stream().rows;
     },
-    write: (data) => void stream.write(data),
+    write: (data) => void stream().write(data),
   };
 }
 
-function processInput(stream: ReadStream): Input {
+/** `tscompose logs | head` ends when head has seen enough, like any filter, and without a word. */
+function endQuietlyWithoutReader(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  return stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(process.exitCode ?? 0);
+  });
+}
+
+function processInput(open: () => ReadStream): Input {
+  const isTTY = isatty(0);
   return {
-    isTTY: stream.isTTY === true,
-    setRawMode: (raw) => void (stream.isTTY && stream.setRawMode(raw)),
+    isTTY,
+    setRawMode: (raw) => void (isTTY && open().setRawMode(raw)),
     onData: (listener) => {
+      const stream = open();
       const onData = (data: Buffer): void => listener(data);
       const onEnd = (): void => listener(undefined);
       stream.on('data', onData);

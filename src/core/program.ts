@@ -111,8 +111,14 @@ function writeRecord(view: DataView, at: number, op: ProgramOp, references: read
     view.setUint32(at + 8 + index * 4, reference, true);
   });
   numberNames.forEach((name, index) => {
-    view.setBigUint64(at + 24 + index * 8, BigInt.asUintN(64, BigInt(op[name] ?? 0)), true);
+    writeNumber(view, at + 24 + index * 8, op[name] ?? 0);
   });
+}
+
+/** Most numbers are zero or small, and making a bigint of each of them takes longer than everything else here. */
+function writeNumber(view: DataView, at: number, value: number | bigint): void {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffffffff) view.setUint32(at, value, true);
+  else view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true);
 }
 
 function readRecord(blob: Uint8Array, view: DataView, at: number): DecodedOp {

@@ -7,6 +7,18 @@ import type { OciSeccomp, OciSeccompArgument, OciSeccompRule } from './spec.ts';
  * processors are left out. Tighter than docker in one thing: 32-bit programs get no system calls (see seccomp.ts).
  */
 export function defaultSeccompProfile(capabilities: readonly string[], architecture: Architecture): OciSeccomp {
+  const key = [architecture, ...capabilities].join(' ');
+  const profile = profiles.get(key) ?? makeProfile(capabilities, architecture);
+  if (profiles.size >= keptProfiles) profiles.clear();
+  profiles.set(key, profile);
+  return profile;
+}
+
+/** Fifty services usually have one and the same. */
+const profiles = new Map<string, OciSeccomp>();
+const keptProfiles = 64;
+
+function makeProfile(capabilities: readonly string[], architecture: Architecture): OciSeccomp {
   return {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: EPERM,

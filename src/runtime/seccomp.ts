@@ -24,6 +24,17 @@ export interface BpfInstruction {
  * @throws VALUE_INVALID for an action, operator or argument that does not exist
  */
 export function compileSeccomp(profile: OciSeccomp, architecture: Architecture): Uint8Array {
+  const known = compiledBefore.get(profile);
+  if (known?.architecture === architecture) return known.bytes;
+  const bytes = compileByContent(profile, architecture);
+  compiledBefore.set(profile, { architecture, bytes });
+  return bytes;
+}
+
+/** The default profile is one object for all who have the same capabilities: its text need not be made again. */
+const compiledBefore = new WeakMap<OciSeccomp, { readonly architecture: Architecture; readonly bytes: Uint8Array }>();
+
+function compileByContent(profile: OciSeccomp, architecture: Architecture): Uint8Array {
   const text = JSON.stringify(profile, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
   const key = `${architecture} ${text}`;
   const cached = compiled.get(key);

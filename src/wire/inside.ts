@@ -1,12 +1,12 @@
 /** Work inside a running container: probes, hooks, files. */
 
-import { readFileSync } from 'node:fs';
 import type { ProbeResult } from '../apply/machine.ts';
 import { encodeProgram } from '../core/program.ts';
 import { TscomposeError } from '../errors.ts';
 import { lowerExec } from '../runtime/exec.ts';
 import { containerCgroups } from '../runtime/lower.ts';
 import type { OciSpec } from '../runtime/spec.ts';
+import { readSpecFile } from '../runtime/spec-file.ts';
 import type { Architecture } from '../runtime/syscalls.ts';
 import type { SyncOperation } from '../supervise/control.ts';
 import { availableCapabilities } from './launch.ts';
@@ -55,5 +55,5 @@ function running(world: World, id: string): Live {
 }
 
 function bundleOf(world: World, id: string): OciSpec {
-  return JSON.parse(readFileSync(`${pathsOf(world, id).bundle}/config.json`, 'utf8')) as OciSpec;
+  return readSpecFile(pathsOf(world, id).bundle);
 }

@@ -51,7 +51,7 @@ test('an up whose native program is killed fails in words, and the next one conv
     expect(stderr).not.toMatch(/^ +at /m);
     await converge(project);
     await project.ok('down', '-t', '1');
-    await expectUnchanged(before);
+    await expectUnchanged(before, project.name);
   }
 }, longTest);
 
@@ -67,7 +67,7 @@ test('a shim that is killed takes its container along, and the policy brings bot
   }
   await converge(project);
   await project.ok('down', '-t', '1');
-  await expectUnchanged(before);
+  await expectUnchanged(before, project.name);
 }, longTest);
 
 test('a shim that is killed together with the supervisor is replaced by the next supervisor', async () => {
@@ -93,7 +93,7 @@ test('when supervisor and shims are all killed at once, the next up starts every
     for (const pid of pids) expect(fs.existsSync(`/proc/${pid}`)).toBe(false);
   }
   await project.ok('down', '-t', '1');
-  await expectUnchanged(before);
+  await expectUnchanged(before, project.name);
 }, longTest);
 
 test.each(['SIGKILL', 'SIGINT'] as const)('after %s of an up the next one finishes its work', async (signal) => {
@@ -108,7 +108,7 @@ test.each(['SIGKILL', 'SIGINT'] as const)('after %s of an up the next one finish
     expect([0, signal === 'SIGINT' ? 130 : 137]).toContain(code);
     await converge(project);
     await project.ok('down', '-t', '1');
-    await expectUnchanged(before);
+    await expectUnchanged(before, project.name);
   }
 }, longTest);
 
@@ -123,7 +123,7 @@ test('after SIGKILL of a down the next one finishes its work', async () => {
     await down.finished;
     if (round % 2 === 0) await converge(project);
     await project.ok('down', '-t', '1');
-    await expectUnchanged(before);
+    await expectUnchanged(before, project.name);
   }
 }, longTest);
 
@@ -149,7 +149,7 @@ test('an up that races a down ends with all or with nothing, and both end well',
     const states = (await project.ps()).map(({ State }) => State);
     expect([names.map(() => 'running'), []]).toContainEqual(states);
     await project.ok('down', '-t', '1');
-    await expectUnchanged(before);
+    await expectUnchanged(before, project.name);
   }
 }, longTest);
 

@@ -80,7 +80,7 @@ test('exec is in the cgroup of the container, and down removes the cgroups made 
   const folder = cgroupFolder(await project.pidOf('host'), 'pids');
   project.start('exec', '-T', 'host', 'sleep', '1000');
   const sleeper = await eventually('the sleeper', () =>
-    cgroupMembers(folder).find((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'sleep\0001000\0'),
+    cgroupMembers(folder).find((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'sleep\x001000\x00'),
   );
   fs.mkdirSync(`${folder}/inner/most`, { recursive: true });
   fs.writeFileSync(`${folder}/inner/most/cgroup.procs`, String(sleeper));

@@ -1,7 +1,7 @@
 import { TscomposeError } from '../../errors.ts';
 import type { UpOptions } from '../../supervise/control.ts';
 import { type CommandRun, type Invocation, warn, withProgress } from '../invocation.ts';
-import { findProjectName, type LoadedProject, loadProject, loadWish, needRoot, paceOf, tellDryRun, withSupervisor } from '../project.ts';
+import { findProjectName, type LoadedProject, loadProject, loadWish, needRoot, paceOf, tellDryRun, tellUnchanged, withSupervisor } from '../project.ts';
 import { noteImageFlags, type UpFlags, upOptions } from './up-options.ts';
 
 export interface UpCommandFlags extends UpFlags {
@@ -90,12 +90,6 @@ async function upDetached(invocation: Invocation, { project, secrets }: LoadedPr
   );
   if (plan.steps.length === 0) tellUnchanged(invocation, project.name);
   return 0;
-}
-
-export function tellUnchanged({ globals, around }: Invocation, name: string): void {
-  if (globals.progress === 'auto' || globals.progress === 'tty' || globals.progress === 'plain') {
-    around.stderr.write(`Nothing to do: "${name}" is as the files say.\n`);
-  }
 }
 
 async function showDry(invocation: Invocation, { project }: LoadedProject, options: UpOptions): Promise<number> {
