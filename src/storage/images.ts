@@ -1,5 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { existsSync, lstatSync, mkdirSync, readlinkSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { TscomposeError } from '../errors.ts';
 
 /** What a reference to an image comes down to: directories to stack, host directories to bind in, defaults of the process. */
@@ -57,11 +56,30 @@ function rootfsImage(reference: string): ResolvedImage {
  * The host's own /usr, read-only, below a fresh minimal root: nothing to download, and nothing of the host's /etc, /home
  * or /var inside but what its programs cannot do without.
  */
-async function hostImage(folder: string): Promise<ResolvedImage> {
+function hostImage(folder: string): ResolvedImage {
   const skeleton = `${folder}/host-usr/rootfs`;
-  if (!existsSync(skeleton)) await makeSkeleton(skeleton);
+  if (!existsSync(skeleton)) makeWhole(skeleton, fillHostImage);
   return { reference: 'host:/usr', lowerdirs: [skeleton], hostBinds: hostBinds(), config: defaultConfig };
 }
+
+/**
+ * An image's folders, and below them one with nothing but the places where every container gets something mounted. An image seldom has
+ * them all, and without this layer each container's own layer would get a copy of /etc and an empty file for each: the most expensive
+ * part of a start on a disk. The layer is kept in `folder`.
+ */
+export function withMountPoints(lowerdirs: readonly string[], folder: string): readonly string[] {
+  const layer = `${folder}/mount-points/rootfs`;
+  if (!existsSync(layer)) makeWhole(layer, (root) => fillSkeleton(root, mountPointFolders, mountPointFiles));
+  // The kernel takes no layer that lies within another one (ELOOP), as with rootfs:/.
+  const place = realpathSync(layer);
+  const holdsIt = (lowerdir: string): boolean => `${place}/`.startsWith(`${realpathSync(lowerdir)}/`.replace('//', '/'));
+  return lowerdirs.some(holdsIt) ? lowerdirs : [...lowerdirs, layer];
+}
+
+type Folder = readonly [path: string, mode: number];
+
+const mountPointFolders: readonly Folder[] = [['dev', 0o755], ['etc', 0o755], ['proc', 0o555], ['sys', 0o555]];
+const mountPointFiles: Readonly<Record<string, string>> = { 'etc/hostname': '', 'etc/hosts': '', 'etc/resolv.conf': '' };
 
 /** On a merged-usr host /bin and its kin are links into /usr; elsewhere they are folders and bound in like it. */
 const usrFolders = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
@@ -72,7 +90,7 @@ function hostBinds(): string[] {
   return ['/usr', ...folders, ...usrCompanions.filter((path) => existsSync(path))];
 }
 
-const emptyFolders: ReadonlyArray<readonly [path: string, mode: number]> = [
+const emptyFolders: readonly Folder[] = [
   ['dev', 0o755], ['etc', 0o755], ['home', 0o755], ['mnt', 0o755], ['opt', 0o755], ['proc', 0o555], ['root', 0o700],
   ['run', 0o755], ['srv', 0o755], ['sys', 0o555], ['tmp', 0o1777], ['usr', 0o755], ['var', 0o755], ['var/lib', 0o755],
   ['var/log', 0o755], ['var/tmp', 0o1777],
@@ -85,17 +103,27 @@ const smallFiles: Readonly<Record<string, string>> = {
 };
 
 /** Made beside its place and renamed into it, so that two projects may do it at once and a crash leaves nothing half made. */
-async function makeSkeleton(skeleton: string): Promise<void> {
-  const temporary = `${skeleton}.${process.pid}`;
+function makeWhole(place: string, fill: (root: string) => void): void {
+  const temporary = `${place}.${process.pid}`;
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { recursive: true, mode: 0o755 });
-  for (const [path, mode] of emptyFolders) makeFolderWithMode(`${temporary}/${path}`, mode);
-  for (const [path, text] of Object.entries(smallFiles)) writeFileSync(`${temporary}/${path}`, text, { mode: 0o644 });
-  for (const path of usrFolders) copyLink(path, `${temporary}${path}`);
-  await rename(temporary, skeleton).catch((error: unknown) => {
+  fill(temporary);
+  try {
+    renameSync(temporary, place);
+  } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    if (!existsSync(skeleton)) throw error;
-  });
+    if (!existsSync(place)) throw error;
+  }
+}
+
+function fillHostImage(root: string): void {
+  fillSkeleton(root, emptyFolders, smallFiles);
+  for (const path of usrFolders) copyLink(path, `${root}${path}`);
+}
+
+function fillSkeleton(root: string, folders: readonly Folder[], files: Readonly<Record<string, string>>): void {
+  for (const [path, mode] of folders) makeFolderWithMode(`${root}/${path}`, mode);
+  for (const [path, text] of Object.entries(files)) writeFileSync(`${root}/${path}`, text, { mode: 0o644 });
 }
 
 /** umask(2) would take bits from mkdir's mode. */

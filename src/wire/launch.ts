@@ -23,7 +23,7 @@ import { type ResolvedUser, resolveUser } from '../runtime/users.ts';
 import { makeFolder, writeWholeVolatile } from '../state/files.ts';
 import { imagesPath, volumePath } from '../state/paths.ts';
 import type { ContainerRecord } from '../state/record.ts';
-import { type ResolvedImage, resolveImage } from '../storage/images.ts';
+import { type ResolvedImage, resolveImage, withMountPoints } from '../storage/images.ts';
 import { copyImageContent, makeBindSource } from '../storage/volumes.ts';
 import { grantedFiles } from './grants.ts';
 import { networkNamespace } from './networking.ts';
@@ -204,7 +204,7 @@ function volumeOf(world: World, record: ContainerRecord, mount: Extract<Mount, {
 function lowerContext(world: World, record: ContainerRecord, image: ResolvedImage, spec: OciSpec): Parameters<typeof lower>[1] {
   const { upper, work } = pathsOf(world, record.id);
   return {
-    rootfs: { kind: 'overlay', lowerdirs: image.lowerdirs, upper, work },
+    rootfs: { kind: 'overlay', lowerdirs: withMountPoints(image.lowerdirs, imagesPath(world.roots)), upper, work },
     cgroups: world.cgroups,
     architecture: process.arch as Architecture,
     files: grantedFiles(world, record.spec),

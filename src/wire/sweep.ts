@@ -22,7 +22,9 @@ export async function sweep(world: World): Promise<void> {
 async function sweepContainers(world: World): Promise<void> {
   const known = new Set(world.store.record.containers.map(({ id }) => id.slice(0, 12)));
   const [running, lasting] = containerFolders(world.paths);
-  const unknown = [...new Set([...namesIn(running), ...namesIn(lasting)])].filter((name) => isContainer(name) && !known.has(name));
+  const unknown = [...new Set([...namesIn(running), ...namesIn(lasting)])].filter(
+    (name) => isContainer(name) && !known.has(name),
+  );
   await Promise.all(
     unknown.map(async (name) => {
       await endShim(`${running}/${name}/shim.sock`);

@@ -62,7 +62,8 @@ test('a record that is lost with its copy: the next up makes the stack anew, and
   const project = makeProject({ files: { 'compose.yaml': stack }, env: { TOKEN: 'x' } });
   await project.ok('up', '-d');
   const pids = await pidsOf(project);
-  for (const folder of [`${project.root}/data`, `${project.root}/run`]) fs.writeFileSync(`${folder}/projects/${project.name}/project.json`, 'x');
+  for (const folder of [`${project.root}/data`, `${project.root}/run`])
+    fs.writeFileSync(`${folder}/projects/${project.name}/project.json`, 'x');
   await killSupervisor(project);
   await converge(project, names);
   expect(pids.filter((pid) => fs.existsSync(`/proc/${pid}`))).toEqual([]);
@@ -74,7 +75,8 @@ test('down alone removes what no record knows: shims, links, cgroups, folders, l
   const before = takeSnapshot();
   const project = makeProject({ files: { 'compose.yaml': stack }, env: { TOKEN: 'x' } });
   await project.ok('up', '-d');
-  for (const folder of [`${project.root}/data`, `${project.root}/run`]) fs.rmSync(`${folder}/projects/${project.name}/project.json`);
+  for (const folder of [`${project.root}/data`, `${project.root}/run`])
+    fs.rmSync(`${folder}/projects/${project.name}/project.json`);
   await killSupervisor(project);
   await project.ok('down', '-t', '1');
   await expectUnchanged(before, project.name);
@@ -150,7 +152,9 @@ function fill(folder: string): void {
 async function converge(project: Project, services: readonly string[]): Promise<void> {
   const { stderr } = await project.ok('up', '-d');
   expect(stderr).not.toMatch(/^ +at /m);
-  expect((await project.ps()).map(({ Service, State }) => `${Service} ${State}`).sort()).toEqual(services.map((name) => `${name} running`));
+  expect((await project.ps()).map(({ Service, State }) => `${Service} ${State}`).sort()).toEqual(
+    services.map((name) => `${name} running`),
+  );
   expect((await project.ok('up', '-d')).stderr).toContain('Nothing to do');
 }
 
@@ -160,7 +164,9 @@ function pidsOf(project: Project): Promise<number[]> {
 
 async function addresses(project: Project): Promise<string[]> {
   const services = (await project.ps()).map(({ Service }) => Service);
-  const found = services.map(async (name) => (await project.ok('exec', '-T', name, 'ip', '-4', '-o', 'addr', 'show', 'eth0')).stdout);
+  const found = services.map(
+    async (name) => (await project.ok('exec', '-T', name, 'ip', '-4', '-o', 'addr', 'show', 'eth0')).stdout,
+  );
   return (await Promise.all(found)).map((text) => /inet (\S+)/.exec(text)?.[1] ?? text);
 }
 

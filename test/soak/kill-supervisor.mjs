@@ -12,7 +12,19 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { takeSnapshot } from '../support/snapshot.mjs';
-import { changed, checkCounts, downToNothing, kill, makeStack, remove, run, running, start, supervisorOf, until } from './stack.mjs';
+import {
+  changed,
+  checkCounts,
+  downToNothing,
+  kill,
+  makeStack,
+  remove,
+  run,
+  running,
+  start,
+  supervisorOf,
+  until,
+} from './stack.mjs';
 
 const rounds = Number(process.env.ROUNDS ?? 30);
 const services = Number(process.env.SERVICES ?? 50);
@@ -24,7 +36,8 @@ const stack = makeStack(services);
 console.log(`seed ${seed}, ${services} services, root ${stack.root}`);
 try {
   const lengthMs = await measureUp();
-  for (let round = 1; round <= rounds; round++) await killDuringUp(round, round % 2 === 0 ? afterServices() : afterTime(lengthMs));
+  for (let round = 1; round <= rounds; round++)
+    await killDuringUp(round, round % 2 === 0 ? afterServices() : afterTime(lengthMs));
   if (steady > 0) await killAtSteadyState();
   console.log(`passed: ${rounds} kills during up, ${steady} at steady state`);
 } finally {
@@ -103,7 +116,8 @@ async function killAtSteadyState() {
 
 function expectSame(ran, when) {
   const lost = changed(ran, running(stack));
-  if (lost.length > 0) throw new Error(`${when} ${lost.length} of ${ran.size} containers are not the same processes any more: ${lost.join(' ')}`);
+  if (lost.length > 0)
+    throw new Error(`${when} ${lost.length} of ${ran.size} containers are not the same processes any more: ${lost.join(' ')}`);
 }
 
 /** mulberry32: the same seed, the same moments. */

@@ -15,7 +15,9 @@ export function makeStack(size) {
   // Containers' users reach their files through it.
   fs.chmodSync(base, 0o755);
   const name = `soak${path.basename(base).slice(-6).toLowerCase()}`;
-  const rootfs = execFileSync(process.execPath, [path.join(repository, 'test/setup/rootfs.mjs'), 'busybox'], { encoding: 'utf8' });
+  const rootfs = execFileSync(process.execPath, [path.join(repository, 'test/setup/rootfs.mjs'), 'busybox'], {
+    encoding: 'utf8',
+  });
   const file = path.join(base, 'compose.yaml');
   fs.writeFileSync(file, composeFile(size, `${rootfs.trim()}/busybox`));
   return { name, size, base, file, root: path.join(base, 'root') };
@@ -37,7 +39,10 @@ ${services.join('\n')}
 export function start(stack, ...words) {
   const startedAt = performance.now();
   const env = { ...process.env, TSCOMPOSE_ROOT: stack.root, NO_COLOR: '1' };
-  const child = spawn(process.execPath, [program, '-p', stack.name, '-f', stack.file, ...words], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [program, '-p', stack.name, '-f', stack.file, ...words], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let text = '';
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (chunk) => {
@@ -55,7 +60,8 @@ export function start(stack, ...words) {
 /** The same to its end. @throws when it fails */
 export async function run(stack, ...words) {
   const finished = await start(stack, ...words).finished;
-  if (finished.code !== 0) throw new Error(`tscompose ${words.join(' ')} ended with ${finished.code}\n${finished.output}${finished.text}`);
+  if (finished.code !== 0)
+    throw new Error(`tscompose ${words.join(' ')} ended with ${finished.code}\n${finished.output}${finished.text}`);
   return finished;
 }
 
@@ -95,14 +101,28 @@ export function statuses(stack) {
   return new Map(
     ids.flatMap((id) => {
       const text = readText(path.join(folder, id, 'status'));
-      return text === '' ? [] : [[id, Object.fromEntries(text.trim().split('\n').map((line) => splitOnce(line)))]];
+      return text === ''
+        ? []
+        : [
+            [
+              id,
+              Object.fromEntries(
+                text
+                  .trim()
+                  .split('\n')
+                  .map((line) => splitOnce(line)),
+              ),
+            ],
+          ];
     }),
   );
 }
 
 /** Container → "pid starttime" of those that run. */
 export function running(stack) {
-  const entries = [...statuses(stack)].filter(([, status]) => status.state === 'running' && processStart(status.pid) === status.starttime);
+  const entries = [...statuses(stack)].filter(
+    ([, status]) => status.state === 'running' && processStart(status.pid) === status.starttime,
+  );
   return new Map(entries.map(([id, status]) => [id, `${status.pid} ${status.starttime}`]));
 }
 
@@ -164,7 +184,9 @@ export async function expectNothing(stack, before) {
 /** Other projects of this machine come and go meanwhile, so where a name is to be seen it has to be ours. */
 function relevant(stack, entries) {
   const mine = (entry) => /^. (cgroups|files|nftTables):/.test(entry) === false || entry.includes(stack.name);
-  return entries.filter((entry) => entry.startsWith('+') && !entry.startsWith('+ sockets') && mine(entry) && !isForeignLink(stack, entry));
+  return entries.filter(
+    (entry) => entry.startsWith('+') && !entry.startsWith('+ sockets') && mine(entry) && !isForeignLink(stack, entry),
+  );
 }
 
 /** The alias of a link says whose it is (src/network/link-names.ts). */
@@ -174,7 +196,9 @@ function isForeignLink(stack, entry) {
 }
 
 function files({ root, name }) {
-  const folders = ['run', 'data'].map((part) => path.join(root, part, 'projects', name)).filter((folder) => fs.existsSync(folder));
+  const folders = ['run', 'data']
+    .map((part) => path.join(root, part, 'projects', name))
+    .filter((folder) => fs.existsSync(folder));
   const leases = readText(path.join(root, 'data/leases.json'));
   const temporary = fs.existsSync(`${root}/data`) ? fs.readdirSync(`${root}/data`).filter((file) => file.endsWith('.tmp')) : [];
   return [...folders, ...temporary, ...(leases === '' || leases.includes('"networks":{}') ? [] : [`leases: ${leases}`])];

@@ -10,6 +10,7 @@ import { eventually } from '../../support/eventually.ts';
 import { CLONE_NEWNS, CLONE_NEWPID, commandProgram, isAlive, openDescriptors, shellProgram, useLab } from './lab.ts';
 
 const lab = useLab();
+const EWOULDBLOCK = 11;
 
 describe('a run', () => {
   const ends: readonly [string, string, number][] = [
@@ -483,6 +484,28 @@ describe('the shim itself', () => {
     expect(await adopter.hello(true)).toMatchObject({ state: 'running' });
     await adopter.stop();
     expect(container.status()).toMatchObject({ exitCode: 6 });
+  });
+
+  test('has its folder to itself: a second one is refused, and the next one may follow at once', async () => {
+    const core = await lab().core();
+    const first = await lab().shim(core, shellProgram('sleep 1000'));
+    const client = await first.connect();
+    await client.start();
+    const again = lab().shim(core, shellProgram('true'), { directory: first.directory });
+    await expect(again).rejects.toMatchObject({ errno: EWOULDBLOCK });
+    expect(isAlive(first.status().pid)).toBe(true);
+    await client.stop();
+    const next = await lab().shim(core, shellProgram('exit 3'), { directory: first.directory });
+    await (await next.connect()).start();
+    expect((await next.until('exited')).exitCode).toBe(3);
+  });
+
+  test('mends a damaged status file for the supervisor that adopts it', async () => {
+    const container = await lab().shim(await lab().core(), shellProgram('sleep 1000'));
+    await (await container.connect()).start();
+    writeFileSync(path.join(container.directory, 'status'), 'nothing of use');
+    const said = await (await container.connect()).hello(true);
+    expect(container.status()).toEqual(said);
   });
 
   test('brings a lost supervisor back, again and again until one connects', async () => {

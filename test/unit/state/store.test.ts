@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { makeFolder, writeWhole } from '../../../src/state/files.ts';
+import { makeFolder, writeWhole, writeWholeVolatile } from '../../../src/state/files.ts';
 import { projectPaths } from '../../../src/state/paths.ts';
 import { listProjects, openRecord, readRecord, sharedWrite } from '../../../src/state/store.ts';
 
@@ -20,6 +20,17 @@ describe('the one write helper', () => {
     await writeWhole(path, 'old');
     await writeWhole(path, 'new');
     expect(readFileSync(path, 'utf8')).toBe('new');
+    expect(readdirSync(folder)).toEqual(['state.json']);
+  });
+
+  test('takes the place of what a writer that was killed left', async () => {
+    const path = join(folder, 'state.json');
+    writeFileSync(`${path}.tmp`, 'a part of so');
+    await writeWhole(path, 'all of it');
+    expect(readFileSync(path, 'utf8')).toBe('all of it');
+    writeFileSync(`${path}.tmp`, 'a part of so');
+    writeWholeVolatile(path, 'and again');
+    expect(readFileSync(path, 'utf8')).toBe('and again');
     expect(readdirSync(folder)).toEqual(['state.json']);
   });
 

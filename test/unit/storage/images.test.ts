@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { resolveImage } from '../../../src/storage/images.ts';
+import { resolveImage, withMountPoints } from '../../../src/storage/images.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -38,5 +38,22 @@ describe('rootfs:DIR', () => {
     ['redis:7', 'IMAGE_UNSUPPORTED'],
   ])('%s is refused with %s', async (reference, code) => {
     await expect(resolveImage(reference, folder)).rejects.toMatchObject({ code });
+  });
+});
+
+describe('the layer of mount points', () => {
+  test('comes last, and has every file that a container gets mounted', () => {
+    mkdirSync(join(folder, 'root'));
+    const layers = withMountPoints([`${folder}/root`], `${folder}/images`);
+    expect(layers).toHaveLength(2);
+    expect(layers[0]).toBe(`${folder}/root`);
+    expect(readdirSync(layers[1] as string).sort()).toEqual(['dev', 'etc', 'proc', 'sys']);
+    expect(readdirSync(join(layers[1] as string, 'etc')).sort()).toEqual(['hostname', 'hosts', 'resolv.conf']);
+  });
+
+  test.each(['', '/images'])('is left out where it would lie within a layer (%s), which the kernel refuses', (below) => {
+    mkdirSync(join(folder, 'images'));
+    expect(withMountPoints([`${folder}${below}`], `${folder}/images`)).toEqual([`${folder}${below}`]);
+    expect(withMountPoints(['/'], `${folder}/images`)).toEqual(['/']);
   });
 });
