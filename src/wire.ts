@@ -29,6 +29,7 @@ import { checkLaunch } from './wire/launch.ts';
 import { createLeaseKeeper } from './wire/leases.ts';
 import { adoptContainers, killContainer, pauseContainer, startAttached, startContainer, stopContainer, tellLost } from './wire/lifecycle.ts';
 import { createRefresh, hostSysctls } from './wire/networking.ts';
+import { createPacer } from './wire/pacer.ts';
 import { createPortKeeper } from './wire/ports.ts';
 import { sweep } from './wire/sweep.ts';
 import { probeContainer, syncContainer } from './wire/inside.ts';
@@ -77,6 +78,7 @@ export async function openMachine(roots: StateRoots, project: string, supervisor
     changes: createChanges(),
     ports: createPortKeeper(findPortHolder),
     changeLeases: createLeaseKeeper({ roots, core }),
+    pace: createPacer(8),
     refresh: createRefresh(() => world),
     cgroupDirs: (id) => cgroupDirectories(cgroups, containerCgroupPath(project, id, recordOf(world, id)?.spec.cgroupParent)),
   };

@@ -111,14 +111,12 @@ async function prepareContainer(world: World, id: string, waitAttach: boolean): 
   if (world.live.has(id)) return undefined;
   try {
     record.ports = await world.ports.take(id, record.spec, record.ports);
+    await world.pace();
     const launch = await prepareLaunch(world, record, waitAttach);
-    // Remembered before there is anything to lose: should we die now, the next supervisor looks for this container's shim.
     record.everStarted = true;
     record.stoppedByUser = false;
-    await Promise.all([world.store.save(), spawn(world, record, launch)]);
-    const live = world.live.get(id) as Live;
-    await Promise.all([live.shim.prepare(), connectContainer(world, record, live.shimPid)]);
-    await world.refresh();
+    // Remembered before its program executes; the shim is looked for under the container's id in any case.
+    const [live] = await Promise.all([spawn(world, record, launch), world.store.save()]);
     return live;
   } catch (error) {
     await giveUp(world, record);
@@ -126,14 +124,18 @@ async function prepareContainer(world: World, id: string, waitAttach: boolean): 
   }
 }
 
-async function spawn(world: World, record: ContainerRecord, launch: Awaited<ReturnType<typeof prepareLaunch>>): Promise<void> {
+/** Makes the shim, lets it work up to the gate, and gives it its network meanwhile. */
+async function spawn(world: World, record: ContainerRecord, launch: Awaited<ReturnType<typeof prepareLaunch>>): Promise<Live> {
   await world.core.spawnShim(launch).catch(async (error: unknown) => {
     if (!(error instanceof RequestFailed) || error.errno !== EWOULDBLOCK) throw error;
     // A shim that an earlier supervisor forked just before its own end, and that did not listen yet when we looked for it.
     await endShim(pathsOf(world, record.id).socket);
     await world.core.spawnShim(launch);
   });
-  await holdShim(world, record, (last) => release(world, record, last));
+  const live = await holdShim(world, record, (last) => release(world, record, last));
+  await Promise.all([live.shim.prepare(), connectContainer(world, record, live.shimPid)]);
+  await world.refresh();
+  return live;
 }
 
 async function open(world: World, id: string, live: Live): Promise<void> {

@@ -38,6 +38,8 @@ export interface World {
   readonly changes: Changes;
   /** Published ports of what runs. */
   readonly ports: PortKeeper;
+  /** Waited for before the work of a start: a few containers at a time. */
+  pace(): Promise<void>;
   /** Brings firewall and names up to date with what runs. */
   refresh(): Promise<void>;
   /** A container's cgroups in every hierarchy. */

@@ -58,7 +58,7 @@ test('who eats too much memory is killed: 137, and the status says why', async (
   expect(fs.readFileSync(status, 'utf8')).toMatch(/^oom=1$/m);
 });
 
-test('a restart by policy starts with its limits and without the last run\'s processes', async () => {
+test("a restart by policy starts with its limits and without the last run's processes", async () => {
   const dying = `command: ["sh", "-c", "sleep 1000 & [ -e /again ] && exec sleep 1000; touch /again; exit 3"]
 restart: on-failure
 init: true

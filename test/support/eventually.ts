@@ -11,7 +11,8 @@ export async function eventually<T>(what: string, check: () => T | Promise<T>, w
   for (;;) {
     const outcome = await attempt(check);
     if (outcome.value !== undefined) return outcome.value;
-    if (Date.now() > deadline) throw new Error(`not within ${withinMs * patience} ms: ${what}${outcome.reason}`, { cause: outcome.error });
+    if (Date.now() > deadline)
+      throw new Error(`not within ${withinMs * patience} ms: ${what}${outcome.reason}`, { cause: outcome.error });
     await sleep(25);
   }
 }
