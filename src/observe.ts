@@ -64,11 +64,25 @@ function readHealth(path: string, status: ShimStatus | undefined): Health | unde
 }
 
 /** A record and what its shim last said, as one thing. */
-export function observedContainer(record: ContainerRecord, status: ShimStatus | undefined, health: Health | undefined): ObservedContainer {
+export function observedContainer(
+  record: ContainerRecord,
+  status: ShimStatus | undefined,
+  health: Health | undefined,
+): ObservedContainer {
   const base = {
-    id: record.id, name: record.name, service: record.service, number: record.number, oneOff: record.oneOff,
-    fingerprint: record.fingerprint, image: record.spec.image, spec: record.spec, createdAt: record.createdAt,
-    labels: record.labels, attachments: record.attachments, ports: record.ports, stoppedByUser: record.stoppedByUser,
+    id: record.id,
+    name: record.name,
+    service: record.service,
+    number: record.number,
+    oneOff: record.oneOff,
+    fingerprint: record.fingerprint,
+    image: record.spec.image,
+    spec: record.spec,
+    createdAt: record.createdAt,
+    labels: record.labels,
+    attachments: record.attachments,
+    ports: record.ports,
+    stoppedByUser: record.stoppedByUser,
   };
   if (!status) return { ...base, ...neverRan(record) };
   return {
@@ -86,7 +100,9 @@ export function observedContainer(record: ContainerRecord, status: ShimStatus | 
 }
 
 /** Without a status file it was never started, or ran before the last boot: the record knows which. */
-function neverRan(record: ContainerRecord): Pick<ObservedContainer, 'state' | 'health' | 'pid' | 'oomKilled' | 'restarts' | 'exitCode'> {
+function neverRan(
+  record: ContainerRecord,
+): Pick<ObservedContainer, 'state' | 'health' | 'pid' | 'oomKilled' | 'restarts' | 'exitCode'> {
   const base = { health: 'none', pid: 0, oomKilled: false, restarts: 0 } as const;
   return record.everStarted ? { ...base, state: 'exited', exitCode: 255 } : { ...base, state: 'created' };
 }

@@ -27,7 +27,15 @@ import { createContainer, removeContainer } from './wire/containers.ts';
 import { checkGrants, recallValues, rememberProject } from './wire/grants.ts';
 import { checkLaunch } from './wire/launch.ts';
 import { createLeaseKeeper } from './wire/leases.ts';
-import { adoptContainers, killContainer, pauseContainer, startAttached, startContainer, stopContainer, tellLost } from './wire/lifecycle.ts';
+import {
+  adoptContainers,
+  killContainer,
+  pauseContainer,
+  startAttached,
+  startContainer,
+  stopContainer,
+  tellLost,
+} from './wire/lifecycle.ts';
 import { createRefresh, hostSysctls } from './wire/networking.ts';
 import { createPacer } from './wire/pacer.ts';
 import { createPortKeeper } from './wire/ports.ts';
@@ -66,7 +74,12 @@ export async function openMachine(roots: StateRoots, project: string, supervisor
   const networks = new Networks(core, hostSysctls);
   const cgroups = readHostCgroups();
   const world: World = {
-    roots, project, paths, core, networks, cgroups,
+    roots,
+    project,
+    paths,
+    core,
+    networks,
+    cgroups,
     names: createNameServer(core),
     store: openRecord(paths, project),
     supervisorCommand: supervisorCommand(paths, project, supervisorProgram),
@@ -159,7 +172,12 @@ function inspect(world: World, id: string): ObservedContainer | undefined {
 }
 
 /** All that can be known before anything is touched. */
-async function preflight(world: World, project: Project, services: readonly Service[], replaced: readonly string[]): Promise<void> {
+async function preflight(
+  world: World,
+  project: Project,
+  services: readonly Service[],
+  replaced: readonly string[],
+): Promise<void> {
   for (const service of services) {
     checkGrants(project, service, world.secretValues);
     await checkLaunch(world, project, service);

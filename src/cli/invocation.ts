@@ -98,7 +98,11 @@ export function warn(invocation: Invocation, message: string): void {
 }
 
 /** For flags that docker compose has and that mean nothing here yet: accepted, and never silently. */
-export function noteWithoutMeaning(invocation: Invocation, flags: readonly string[], why = 'images are neither pulled nor built yet'): void {
+export function noteWithoutMeaning(
+  invocation: Invocation,
+  flags: readonly string[],
+  why = 'images are neither pulled nor built yet',
+): void {
   for (const flag of flags) warn(invocation, `${flag} has no effect: ${why}`);
 }
 

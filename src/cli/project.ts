@@ -82,9 +82,13 @@ export function needRoot({ around }: Invocation): void {
     throw new TscomposeError('NOT_ROOT', 'containers are made by root only', { hint: 'run it with sudo, or as root' });
   const [major = 0, minor = 0] = around.kernel.split('.').map((part) => Number.parseInt(part, 10));
   if (major > LEAST_KERNEL.major || (major === LEAST_KERNEL.major && minor >= LEAST_KERNEL.minor)) return;
-  throw new TscomposeError('KERNEL_TOO_OLD', `containers need Linux ${LEAST_KERNEL.major}.${LEAST_KERNEL.minor} or newer, and this is ${around.kernel}`, {
-    hint: 'boot a newer kernel',
-  });
+  throw new TscomposeError(
+    'KERNEL_TOO_OLD',
+    `containers need Linux ${LEAST_KERNEL.major}.${LEAST_KERNEL.minor} or newer, and this is ${around.kernel}`,
+    {
+      hint: 'boot a newer kernel',
+    },
+  );
 }
 
 /** openat2, clone3 with a cgroup, close_range and nf_tables maps are all there from here on. */

@@ -11,7 +11,16 @@ export function parseBytes(text: string | number): number | undefined {
 }
 
 const durationUnits: Readonly<Record<string, number>> = {
-  ns: 1e-6, us: 1e-3, µs: 1e-3, μs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000,
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
 };
 
 /** Go's duration notation ("1m30s", "500ms", "1.5h", also d and w) → milliseconds; undefined when it is none. */

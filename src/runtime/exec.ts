@@ -58,7 +58,12 @@ const joinedNamespaces =
 
 /** The command is bound as the container's first process is. */
 function limitOps(spec: OciSpec): readonly ProgramOp[] {
-  return spec.process.rlimits.map(({ type, soft, hard }) => ({ op: 'prlimit', x: rlimitNumber(type), y: rlimitBits(soft), z: rlimitBits(hard) }));
+  return spec.process.rlimits.map(({ type, soft, hard }) => ({
+    op: 'prlimit',
+    x: rlimitNumber(type),
+    y: rlimitBits(soft),
+    z: rlimitBits(hard),
+  }));
 }
 
 /** A terminal makes its own session. */

@@ -36,7 +36,11 @@ export function projectPaths(roots: StateRoots, project: string): ProjectPaths {
   const run = `${roots.run}/projects/${project}`;
   const data = `${roots.data}/projects/${project}`;
   return {
-    run, data, lock: `${run}/lock`, socket: `${run}/supervisor.sock`, supervisorLog: `${run}/supervisor.log`,
+    run,
+    data,
+    lock: `${run}/lock`,
+    socket: `${run}/supervisor.sock`,
+    supervisorLog: `${run}/supervisor.log`,
     record: `${data}/project.json`,
     recordCopy: `${run}/project.json`,
   };
@@ -64,8 +68,16 @@ export function containerPaths(project: ProjectPaths, id: string): ContainerPath
   const run = `${project.run}/containers/${id.slice(0, 12)}`;
   const data = `${project.data}/containers/${id.slice(0, 12)}`;
   return {
-    run, data, bundle: run, rootfs: `${project.run}/rootfs`, status: `${run}/status`, socket: `${run}/shim.sock`, health: `${run}/health`,
-    upper: `${data}/upper`, work: `${data}/work`, log: `${data}/log`,
+    run,
+    data,
+    bundle: run,
+    rootfs: `${project.run}/rootfs`,
+    status: `${run}/status`,
+    socket: `${run}/shim.sock`,
+    health: `${run}/health`,
+    upper: `${data}/upper`,
+    work: `${data}/work`,
+    log: `${data}/log`,
   };
 }
 

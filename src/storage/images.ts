@@ -1,4 +1,14 @@
-import { existsSync, lstatSync, mkdirSync, readlinkSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { TscomposeError } from '../errors.ts';
 
 /** What a reference to an image comes down to: directories to stack, host directories to bind in, defaults of the process. */
@@ -78,7 +88,12 @@ export function withMountPoints(lowerdirs: readonly string[], folder: string): r
 
 type Folder = readonly [path: string, mode: number];
 
-const mountPointFolders: readonly Folder[] = [['dev', 0o755], ['etc', 0o755], ['proc', 0o555], ['sys', 0o555]];
+const mountPointFolders: readonly Folder[] = [
+  ['dev', 0o755],
+  ['etc', 0o755],
+  ['proc', 0o555],
+  ['sys', 0o555],
+];
 const mountPointFiles: Readonly<Record<string, string>> = { 'etc/hostname': '', 'etc/hosts': '', 'etc/resolv.conf': '' };
 
 /** On a merged-usr host /bin and its kin are links into /usr; elsewhere they are folders and bound in like it. */
@@ -91,13 +106,27 @@ function hostBinds(): string[] {
 }
 
 const emptyFolders: readonly Folder[] = [
-  ['dev', 0o755], ['etc', 0o755], ['home', 0o755], ['mnt', 0o755], ['opt', 0o755], ['proc', 0o555], ['root', 0o700],
-  ['run', 0o755], ['srv', 0o755], ['sys', 0o555], ['tmp', 0o1777], ['usr', 0o755], ['var', 0o755], ['var/lib', 0o755],
-  ['var/log', 0o755], ['var/tmp', 0o1777],
+  ['dev', 0o755],
+  ['etc', 0o755],
+  ['home', 0o755],
+  ['mnt', 0o755],
+  ['opt', 0o755],
+  ['proc', 0o555],
+  ['root', 0o700],
+  ['run', 0o755],
+  ['srv', 0o755],
+  ['sys', 0o555],
+  ['tmp', 0o1777],
+  ['usr', 0o755],
+  ['var', 0o755],
+  ['var/lib', 0o755],
+  ['var/log', 0o755],
+  ['var/tmp', 0o1777],
 ];
 
 const smallFiles: Readonly<Record<string, string>> = {
-  'etc/passwd': 'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n',
+  'etc/passwd':
+    'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n',
   'etc/group': 'root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n',
   'etc/nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
 };

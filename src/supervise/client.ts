@@ -6,7 +6,7 @@ import { fromErrorRecord, isErrno, TscomposeError } from '../errors.ts';
 import type { Event } from '../events.ts';
 import { makeFolder, readText } from '../state/files.ts';
 import type { ProjectPaths } from '../state/paths.ts';
-import { type ControlMethod, type ControlMethods, type ControlReply } from './control.ts';
+import type { ControlMethod, ControlMethods, ControlReply } from './control.ts';
 import { eachLine } from './lines.ts';
 
 /** A connection to a project's supervisor. */
@@ -165,8 +165,12 @@ function isNobodyThere(error: unknown): boolean {
 
 function unreachable(paths: ProjectPaths): TscomposeError {
   const said = readText(paths.supervisorLog)?.trim().split('\n').slice(-3).join('\n');
-  return new TscomposeError('SUPERVISOR_UNREACHABLE', `the project's supervisor does not answer${said ? `; it said:\n${said}` : ''}`, {
-    path: paths.supervisorLog,
-    hint: 'look into its log; containers that run are not affected',
-  });
+  return new TscomposeError(
+    'SUPERVISOR_UNREACHABLE',
+    `the project's supervisor does not answer${said ? `; it said:\n${said}` : ''}`,
+    {
+      path: paths.supervisorLog,
+      hint: 'look into its log; containers that run are not affected',
+    },
+  );
 }

@@ -5,7 +5,18 @@ import type { Machine } from '../apply/machine.ts';
 import { TscomposeError } from '../errors.ts';
 import type { ObservedContainer } from '../model/observed.ts';
 import type { Project, Service } from '../model/project.ts';
-import { planDown, planKill, planPause, planRemove, planRestart, planRun, planStart, planStop, planUnpause, planUp } from '../plan/plan.ts';
+import {
+  planDown,
+  planKill,
+  planPause,
+  planRemove,
+  planRestart,
+  planRun,
+  planStart,
+  planStop,
+  planUnpause,
+  planUp,
+} from '../plan/plan.ts';
 import type { Plan } from '../plan/step.ts';
 import type { ControlMethods, SyncOperation } from './control.ts';
 import { createQueue } from './queue.ts';
@@ -128,7 +139,11 @@ async function run(
 }
 
 async function carryOut(
-  machine: Machine, plan: Plan, { tell, signal }: CallContext, onError: 'stop' | 'continue', parallel?: number,
+  machine: Machine,
+  plan: Plan,
+  { tell, signal }: CallContext,
+  onError: 'stop' | 'continue',
+  parallel?: number,
 ): Promise<void> {
   tell({ type: 'plan', steps: plan.steps.length, notices: plan.notices });
   await apply(plan, machine, tell, signal, { onError, ...(parallel === undefined ? {} : { parallel }) });

@@ -15,7 +15,10 @@ export interface ControlMethods {
   observe: { params: Record<string, never>; result: Observed };
   /** The plan `up` would carry out, without effects. */
   plan: { params: { project: Project; options: UpOptions }; result: Plan };
-  up: { params: { project: Project; secrets: Readonly<Record<string, string>>; options: UpOptions } & Pace; result: { plan: Plan } };
+  up: {
+    params: { project: Project; secrets: Readonly<Record<string, string>>; options: UpOptions } & Pace;
+    result: { plan: Plan };
+  };
   down: { params: { project?: Project; options: DownOptions } & Pace; result: { plan: Plan } };
   /** On containers of these services (all when empty), in dependency order (stop: reversed). */
   start: { params: { services: readonly string[]; wait: boolean; waitTimeoutMs?: number }; result: null };
@@ -37,7 +40,10 @@ export interface ControlMethods {
   /** Files into a running container, for `watch`. */
   sync: { params: { id: string; operations: readonly SyncOperation[] }; result: { done: number } };
   /** A hook or `sync+exec`; output cut at 4 KiB. */
-  probe: { params: { id: string; command: readonly string[]; timeoutMs: number }; result: { exitCode: number; timedOut: boolean; output: string } };
+  probe: {
+    params: { id: string; command: readonly string[]; timeoutMs: number };
+    result: { exitCode: number; timedOut: boolean; output: string };
+  };
 }
 
 export type ControlMethod = keyof ControlMethods;

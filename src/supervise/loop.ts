@@ -61,7 +61,12 @@ export function supervise(machine: Machine): () => void {
 }
 
 /** Probes for as long as the container runs; tells every change of its health. */
-async function followHealth(machine: Machine, container: ObservedContainer, check: HealthCheck, ended: AbortSignal): Promise<void> {
+async function followHealth(
+  machine: Machine,
+  container: ObservedContainer,
+  check: HealthCheck,
+  ended: AbortSignal,
+): Promise<void> {
   let state = beginning(machine, container, check);
   try {
     for (;;) {
@@ -101,7 +106,13 @@ async function restartLost(machine: Machine, id: string, exitCode: number, delay
   if (!container) return;
   const ranMs = (container.finishedAt ?? 0) - (container.startedAt ?? 0);
   const { restarts, stoppedByUser } = container;
-  const decision = decideRestart(container.spec.restart, { exitCode, ranMs, restarts, stoppedByUser, lastDelayMs: delays.get(id) ?? 0 });
+  const decision = decideRestart(container.spec.restart, {
+    exitCode,
+    ranMs,
+    restarts,
+    stoppedByUser,
+    lastDelayMs: delays.get(id) ?? 0,
+  });
   if (!decision.restart) return;
   delays.set(id, decision.delayMs);
   await machine.sleep(decision.delayMs);

@@ -48,7 +48,10 @@ export async function removeNetwork(world: World, name: string): Promise<void> {
 /** An address on each of the service's networks, taken for this container until it is removed. */
 export async function leaseAddresses(world: World, id: string, request: CreateContainer): Promise<Attachment[]> {
   if (request.service.networkMode.kind !== 'bridge') return [];
-  const wanted = inOrder(request.service.networks).map((attachment) => ({ attachment, network: networkByKey(world, attachment.network) }));
+  const wanted = inOrder(request.service.networks).map((attachment) => ({
+    attachment,
+    network: networkByKey(world, attachment.network),
+  }));
   if (wanted.length === 0) return [];
   const attachments: Attachment[] = [];
   await world.changeLeases((before) => {

@@ -82,7 +82,13 @@ function valuesPath(world: World): string {
   return `${world.paths.run}/values.json`;
 }
 
-function grantedFile(world: World, service: Service, grant: FileGrant, sources: readonly FileSource[], secret: boolean): GrantedFile {
+function grantedFile(
+  world: World,
+  service: Service,
+  grant: FileGrant,
+  sources: readonly FileSource[],
+  secret: boolean,
+): GrantedFile {
   const kind = secret ? 'secret' : 'config';
   return {
     target: grant.target,

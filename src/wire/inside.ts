@@ -16,7 +16,12 @@ import { type Live, pathsOf, recordOf, type World } from './world.ts';
 const OUTPUT_LIMIT = 4096;
 
 /** Runs a command as the container's own user, confined as it is. @throws NOT_RUNNING */
-export async function probeContainer(world: World, id: string, command: readonly string[], timeoutMs: number): Promise<ProbeResult> {
+export async function probeContainer(
+  world: World,
+  id: string,
+  command: readonly string[],
+  timeoutMs: number,
+): Promise<ProbeResult> {
   const live = running(world, id);
   const spec = bundleOf(world, id);
   const program = lowerExec({
@@ -42,7 +47,13 @@ export async function syncContainer(world: World, id: string, operations: readon
 function withContent(operation: SyncOperation) {
   const owner = { uid: 0, gid: 0 };
   if (operation.op === 'write') {
-    return { op: 'write', path: operation.path, mode: operation.mode, ...owner, content: Buffer.from(operation.contentBase64, 'base64') } as const;
+    return {
+      op: 'write',
+      path: operation.path,
+      mode: operation.mode,
+      ...owner,
+      content: Buffer.from(operation.contentBase64, 'base64'),
+    } as const;
   }
   return operation.op === 'mkdir' ? { ...operation, ...owner } : operation;
 }

@@ -53,7 +53,8 @@ export async function prepareLaunch(world: World, record: ContainerRecord, waitA
     network: networkOf(world, service),
     restart: service.restart.kind,
     mostRestarts: service.restart.kind === 'on-failure' ? service.restart.maxAttempts : 0,
-    flags: (service.tty ? ShimFlag.tty : 0) | (service.stdinOpen ? ShimFlag.stdinOpen : 0) | (waitAttach ? ShimFlag.waitAttach : 0),
+    flags:
+      (service.tty ? ShimFlag.tty : 0) | (service.stdinOpen ? ShimFlag.stdinOpen : 0) | (waitAttach ? ShimFlag.waitAttach : 0),
     stopSignal: signalNumber(service.stopSignal ?? 'SIGTERM') ?? SIGTERM,
     graceMs: service.stopGraceMs,
     cgroups: containerCgroups(spec, context),
@@ -138,7 +139,9 @@ function bundleInput(world: World, record: ContainerRecord, image: ResolvedImage
     hostname: record.spec.hostname ?? (record.spec.networkMode.kind === 'host' ? hostname() : record.id.slice(0, 12)),
     rootPath: paths.rootfs,
     mountSources: new Map(
-      record.spec.mounts.flatMap((mount) => (mount.type === 'volume' ? [[mount.target, volumeOf(world, record, mount)] as const] : [])),
+      record.spec.mounts.flatMap((mount) =>
+        mount.type === 'volume' ? [[mount.target, volumeOf(world, record, mount)] as const] : [],
+      ),
     ),
     etc: writeEtcFiles(world, record),
     cgroupPath: containerCgroupPath(world.project, record.id, record.spec.cgroupParent),
@@ -149,7 +152,11 @@ function bundleInput(world: World, record: ContainerRecord, image: ResolvedImage
 function bareInput(world: World, service: Service, image: ResolvedImage, user: ResolvedUser): BundleInput {
   const { seccomp } = securityOptions(service);
   return {
-    id: '', name: '', hostname: service.hostname ?? service.name, service, user,
+    id: '',
+    name: '',
+    hostname: service.hostname ?? service.name,
+    service,
+    user,
     image: image.config,
     rootPath: '/',
     hostBinds: image.hostBinds,
@@ -197,7 +204,8 @@ function sharedWith(world: World, service: string): ContainerRecord {
 function volumeOf(world: World, record: ContainerRecord, mount: Extract<Mount, { type: 'volume' }>): string {
   const named = world.store.record.volumes.find(({ spec }) => spec.key === mount.source)?.spec.name;
   const name = mount.source === undefined ? record.anonymousVolumes[mount.target] : named;
-  if (name === undefined) throw new TscomposeError('EXTERNAL_MISSING', `container ${record.name}: the volume for ${mount.target} is not there`);
+  if (name === undefined)
+    throw new TscomposeError('EXTERNAL_MISSING', `container ${record.name}: the volume for ${mount.target} is not there`);
   return volumePath(world.roots, name);
 }
 

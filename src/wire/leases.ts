@@ -88,7 +88,8 @@ export function leasesOf(records: readonly ProjectRecord[]): Leases {
     }
   };
   for (const { project, networks } of records)
-    for (const network of networks.filter(({ spec }) => !spec.external)) take((before) => takeSubnet(before, wishOf(project, network), []));
+    for (const network of networks.filter(({ spec }) => !spec.external))
+      take((before) => takeSubnet(before, wishOf(project, network), []));
   for (const { id, attachments } of records.flatMap(({ containers }) => containers))
     for (const { network, ipv4 } of attachments) take((before) => takeAddress(before, network, id, ipv4).leases);
   return leases;

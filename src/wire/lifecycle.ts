@@ -57,7 +57,8 @@ export async function killContainer(world: World, id: string, signal: string): P
   const live = world.live.get(id);
   if (!record || !live) return;
   const number = signalNumber(signal);
-  if (number === undefined) throw new TscomposeError('VALUE_INVALID', `"${signal}" is no signal`, { hint: 'e.g. SIGTERM, HUP or 9' });
+  if (number === undefined)
+    throw new TscomposeError('VALUE_INVALID', `"${signal}" is no signal`, { hint: 'e.g. SIGTERM, HUP or 9' });
   if (number === SIGKILL) {
     await rememberStopped(world, record, true);
     await stopShim(live, SIGKILL, 0);
@@ -212,4 +213,3 @@ function inMask(status: string, name: string, signal: number): boolean {
   const mask = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1];
   return mask === undefined || (BigInt(`0x${mask}`) & (1n << BigInt(signal - 1))) !== 0n;
 }
-

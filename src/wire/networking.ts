@@ -26,7 +26,13 @@ export async function connectContainer(world: World, record: ContainerRecord, sh
   const netnsPath = networkNamespace(shimPid);
   await restoreBridges(world, record.attachments);
   const opened = record.attachments.length > 0 ? openNames(world, record, netnsPath) : Promise.resolve();
-  const request = { project: world.project, containerId: record.id, netnsPath, pid: shimPid, endpoints: endpointsOf(world, record) };
+  const request = {
+    project: world.project,
+    containerId: record.id,
+    netnsPath,
+    pid: shimPid,
+    endpoints: endpointsOf(world, record),
+  };
   await Promise.all([world.networks.attach(request), opened]);
 }
 

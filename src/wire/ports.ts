@@ -51,7 +51,12 @@ export function createPortKeeper(findHolder: FindHolder): PortKeeper {
     const candidates = before ? [before.published, ...candidatesOf(mapping)] : candidatesOf(mapping);
     for (const port of candidates) {
       try {
-        return { target: mapping.target, published: await bind(holder, mapping, port), hostIp: mapping.hostIp || '0.0.0.0', protocol: mapping.protocol };
+        return {
+          target: mapping.target,
+          published: await bind(holder, mapping, port),
+          hostIp: mapping.hostIp || '0.0.0.0',
+          protocol: mapping.protocol,
+        };
       } catch (error) {
         if (!isErrno(error, 'EADDRINUSE')) throw unusable(mapping, port, error);
       }
@@ -71,7 +76,14 @@ export function createPortKeeper(findHolder: FindHolder): PortKeeper {
     take: async (holder, service, before) => {
       const ports: PublishedPort[] = [];
       try {
-        for (const mapping of service.ports) ports.push(await takeOne(holder, mapping, before.find((port) => isSame(port, mapping))));
+        for (const mapping of service.ports)
+          ports.push(
+            await takeOne(
+              holder,
+              mapping,
+              before.find((port) => isSame(port, mapping)),
+            ),
+          );
       } catch (error) {
         release(holder);
         throw error;
@@ -169,6 +181,12 @@ function takenBy({ protocol, published, publishedEnd, target }: PortMapping, cul
 }
 
 function unusable({ hostIp, protocol }: PortMapping, port: number, cause: unknown): TscomposeError {
-  const reason = isErrno(cause, 'EADDRNOTAVAIL') ? `this host has no address ${hostIp}` : cause instanceof Error ? cause.message : String(cause);
-  return new TscomposeError('PORT_TAKEN', `cannot publish ${hostIp ? `${hostIp}:` : ''}${port}/${protocol}: ${reason}`, { cause });
+  const reason = isErrno(cause, 'EADDRNOTAVAIL')
+    ? `this host has no address ${hostIp}`
+    : cause instanceof Error
+      ? cause.message
+      : String(cause);
+  return new TscomposeError('PORT_TAKEN', `cannot publish ${hostIp ? `${hostIp}:` : ''}${port}/${protocol}: ${reason}`, {
+    cause,
+  });
 }

@@ -12,13 +12,21 @@ const ADOPT_ATTEMPTS = 50;
 const ADOPT_PAUSE_MS = 100;
 
 /** Connects to a container's shim and follows it until it goes. `onGone` runs once it has, whatever the reason. */
-export async function holdShim(world: World, record: ContainerRecord, onGone: (last: ShimStatus) => Promise<void>): Promise<Live> {
+export async function holdShim(
+  world: World,
+  record: ContainerRecord,
+  onGone: (last: ShimStatus) => Promise<void>,
+): Promise<Live> {
   const shim = await connectShim(pathsOf(world, record.id).socket);
   return keep(world, record, shim, await shim.hello(true), onGone);
 }
 
 function keep(
-  world: World, record: ContainerRecord, shim: ShimClient, status: ShimStatus, onGone: (last: ShimStatus) => Promise<void>,
+  world: World,
+  record: ContainerRecord,
+  shim: ShimClient,
+  status: ShimStatus,
+  onGone: (last: ShimStatus) => Promise<void>,
 ): Live {
   const lost = new Promise<void>((resolve) => shim.onLost(() => resolve()));
   const live: Live = { shim, shimPid: status.shim, status, ended: lost.then(() => letGo(world, record, live, onGone)) };
@@ -32,7 +40,8 @@ function keep(
  * the containers that had a shim and lost it.
  */
 export async function adoptShims(
-  world: World, onGone: (record: ContainerRecord, last: ShimStatus) => Promise<void>,
+  world: World,
+  onGone: (record: ContainerRecord, last: ShimStatus) => Promise<void>,
 ): Promise<ContainerRecord[]> {
   const adopted = world.store.record.containers.map(async (record): Promise<ContainerRecord[]> => {
     const status = readStatus(pathsOf(world, record.id).status);
@@ -68,7 +77,10 @@ async function adoptShim(world: World, record: ContainerRecord, onGone: (last: S
  * it goes, and whoever wants the container starts it anew.
  */
 async function adoptOrDismiss(
-  world: World, record: ContainerRecord, shim: ShimClient, onGone: (last: ShimStatus) => Promise<void>,
+  world: World,
+  record: ContainerRecord,
+  shim: ShimClient,
+  onGone: (last: ShimStatus) => Promise<void>,
 ): Promise<void> {
   const status = await shim.hello(true);
   if (status.state !== 'created') {
@@ -80,7 +92,12 @@ async function adoptOrDismiss(
   world.ended.set(record.id, { ...status, shim: 0 });
 }
 
-async function letGo(world: World, record: ContainerRecord, live: Live, onGone: (last: ShimStatus) => Promise<void>): Promise<void> {
+async function letGo(
+  world: World,
+  record: ContainerRecord,
+  live: Live,
+  onGone: (last: ShimStatus) => Promise<void>,
+): Promise<void> {
   world.live.delete(record.id);
   world.ended.set(record.id, live.status);
   await onGone(live.status);

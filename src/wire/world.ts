@@ -102,6 +102,11 @@ export function pathsOf(world: World, id: string): ContainerPaths {
 /** What every change of a container tells of it. */
 export function changeOf(record: ContainerRecord): Omit<ContainerChange, 'action'> {
   return {
-    time: Date.now(), id: record.id, name: record.name, service: record.service, number: record.number, oneOff: record.oneOff,
+    time: Date.now(),
+    id: record.id,
+    name: record.name,
+    service: record.service,
+    number: record.number,
+    oneOff: record.oneOff,
   };
 }

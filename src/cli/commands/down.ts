@@ -3,7 +3,16 @@ import type { Project } from '../../model/project.ts';
 import type { DownOptions } from '../../supervise/control.ts';
 import { type CommandRun, type Invocation, noteWithoutMeaning, withProgress } from '../invocation.ts';
 import { isSwitchedOn } from '../surroundings.ts';
-import { findProjectName, loadProject, loadWish, paceOf, tellDryRun, timeoutField, warnNothing, withSupervisor } from '../project.ts';
+import {
+  findProjectName,
+  loadProject,
+  loadWish,
+  paceOf,
+  tellDryRun,
+  timeoutField,
+  warnNothing,
+  withSupervisor,
+} from '../project.ts';
 
 export interface DownFlags {
   readonly volumes?: boolean;

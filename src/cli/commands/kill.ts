@@ -9,7 +9,8 @@ export interface KillFlags {
 
 /** Sends a signal to the running containers of the services. */
 export const run: CommandRun<KillFlags> = async (invocation, services, flags) => {
-  if (flags.removeOrphans === true) noteWithoutMeaning(invocation, ['--remove-orphans'], 'kill removes nothing; use "up --remove-orphans"');
+  if (flags.removeOrphans === true)
+    noteWithoutMeaning(invocation, ['--remove-orphans'], 'kill removes nothing; use "up --remove-orphans"');
   const observed = await observeProject(invocation);
   if (!observed.containers.some((container) => container.state !== 'created' && container.state !== 'exited'))
     warn(invocation, 'no container to kill');

@@ -1,7 +1,17 @@
 import { TscomposeError } from '../../errors.ts';
 import type { UpOptions } from '../../supervise/control.ts';
 import { type CommandRun, type Invocation, warn, withProgress } from '../invocation.ts';
-import { findProjectName, type LoadedProject, loadProject, loadWish, needRoot, paceOf, tellDryRun, tellUnchanged, withSupervisor } from '../project.ts';
+import {
+  findProjectName,
+  type LoadedProject,
+  loadProject,
+  loadWish,
+  needRoot,
+  paceOf,
+  tellDryRun,
+  tellUnchanged,
+  withSupervisor,
+} from '../project.ts';
 import { noteImageFlags, type UpFlags, upOptions } from './up-options.ts';
 
 export interface UpCommandFlags extends UpFlags {
@@ -86,7 +96,9 @@ async function startSupervisorEarly(invocation: Invocation): Promise<void> {
 async function upDetached(invocation: Invocation, { project, secrets }: LoadedProject, options: UpOptions): Promise<number> {
   const command = options.start ? 'up' : 'create';
   const { plan } = await withProgress(invocation, command, (tell) =>
-    withSupervisor(invocation, project.name, (client) => client.call('up', { project, secrets, options, ...paceOf(invocation) }, tell)),
+    withSupervisor(invocation, project.name, (client) =>
+      client.call('up', { project, secrets, options, ...paceOf(invocation) }, tell),
+    ),
   );
   if (plan.steps.length === 0) tellUnchanged(invocation, project.name);
   return 0;

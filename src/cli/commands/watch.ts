@@ -2,7 +2,16 @@ import { posix } from 'node:path';
 import type { UpOptions } from '../../supervise/control.ts';
 import { startWatch, type Watching, type WatchTarget } from '../../watch/watch.ts';
 import { type CommandRun, type Invocation, tellError, warn, withProgress } from '../invocation.ts';
-import { interruption, type LoadedProject, loadProject, needRoot, noSuchService, paceOf, refuseDryRun, withSupervisor } from '../project.ts';
+import {
+  interruption,
+  type LoadedProject,
+  loadProject,
+  needRoot,
+  noSuchService,
+  paceOf,
+  refuseDryRun,
+  withSupervisor,
+} from '../project.ts';
 import { upOptions } from './up-options.ts';
 
 export interface WatchFlags {
@@ -43,7 +52,9 @@ export const run: CommandRun<WatchFlags> = async (invocation, services, flags) =
 
 async function bringUp(invocation: Invocation, { project, secrets }: LoadedProject, options: UpOptions): Promise<void> {
   await withProgress(invocation, 'up', (tell) =>
-    withSupervisor(invocation, project.name, (client) => client.call('up', { project, secrets, options, ...paceOf(invocation) }, tell)),
+    withSupervisor(invocation, project.name, (client) =>
+      client.call('up', { project, secrets, options, ...paceOf(invocation) }, tell),
+    ),
   );
 }
 

@@ -291,17 +291,17 @@ test('what changes containers needs root, what looks does not', async () => {
     expect(await fakeWorld({ containers, uid: 1000 }).run(...argv)).toBe(0);
 });
 
-  test.each([
-    ['5.9.16', false],
-    ['4.19.0-27-amd64', false],
-    ['5.10.0', true],
-    ['6.18.44', true],
-  ])('up on Linux %s: %s', async (kernel, suits) => {
-    const world = fakeWorld({ kernel });
-    world.answers.up = () => ({ plan: { project: 'shop', steps: [], notices: [] } });
-    expect(await world.run('up', '-d')).toBe(suits ? 0 : 1);
-    expect(world.stderr().includes('KERNEL_TOO_OLD')).toBe(!suits);
-  });
+test.each([
+  ['5.9.16', false],
+  ['4.19.0-27-amd64', false],
+  ['5.10.0', true],
+  ['6.18.44', true],
+])('up on Linux %s: %s', async (kernel, suits) => {
+  const world = fakeWorld({ kernel });
+  world.answers.up = () => ({ plan: { project: 'shop', steps: [], notices: [] } });
+  expect(await world.run('up', '-d')).toBe(suits ? 0 : 1);
+  expect(world.stderr().includes('KERNEL_TOO_OLD')).toBe(!suits);
+});
 
 describe('config', () => {
   test.each([

@@ -11,7 +11,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('host:/usr', () => {
-  test('is a fresh minimal root with the host\'s /usr bound read-only', async () => {
+  test("is a fresh minimal root with the host's /usr bound read-only", async () => {
     const image = await resolveImage('host:/usr', folder);
     const [root] = image.lowerdirs as [string];
     expect(image.hostBinds).toContain('/usr');

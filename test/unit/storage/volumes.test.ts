@@ -1,4 +1,15 @@
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -34,7 +45,7 @@ describe('a named volume', () => {
 });
 
 describe('first use of a volume', () => {
-  test('brings the image\'s content and modes along, links as links', async () => {
+  test("brings the image's content and modes along, links as links", async () => {
     const root = join(folder, 'root');
     mkdirSync(join(root, 'var/lib/app'), { recursive: true });
     writeFileSync(join(root, 'var/lib/app/seed'), 'x');
@@ -48,18 +59,19 @@ describe('first use of a volume', () => {
     expect(lstatSync(volume).mode & 0o7777).toBe(0o750);
   });
 
-  test.each([['through a link', '/link/inner'], ['upwards', '/../outside'], ['missing', '/nowhere']])(
-    'copies nothing when the image\'s folder is %s',
-    async (_name, target) => {
-      const root = join(folder, 'root');
-      mkdirSync(join(folder, 'outside/inner'), { recursive: true });
-      writeFileSync(join(folder, 'outside/inner/secret'), 'host');
-      mkdirSync(root);
-      symlinkSync(join(folder, 'outside'), join(root, 'link'));
-      const volume = join(folder, 'volume');
-      mkdirSync(volume);
-      await copyImageContent(volume, [root], target);
-      expect(readdirSync(volume)).toEqual([]);
-    },
-  );
+  test.each([
+    ['through a link', '/link/inner'],
+    ['upwards', '/../outside'],
+    ['missing', '/nowhere'],
+  ])("copies nothing when the image's folder is %s", async (_name, target) => {
+    const root = join(folder, 'root');
+    mkdirSync(join(folder, 'outside/inner'), { recursive: true });
+    writeFileSync(join(folder, 'outside/inner/secret'), 'host');
+    mkdirSync(root);
+    symlinkSync(join(folder, 'outside'), join(root, 'link'));
+    const volume = join(folder, 'volume');
+    mkdirSync(volume);
+    await copyImageContent(volume, [root], target);
+    expect(readdirSync(volume)).toEqual([]);
+  });
 });

@@ -90,7 +90,9 @@ describe('taking ports', () => {
 
   test('an address this host does not have is named', async () => {
     const keeper = keeperOf();
-    await expect(keeper.take('a', publishing({ published: 4000, hostIp: '198.51.100.7' }), [])).rejects.toThrow('this host has no address 198.51.100.7');
+    await expect(keeper.take('a', publishing({ published: 4000, hostIp: '198.51.100.7' }), [])).rejects.toThrow(
+      'this host has no address 198.51.100.7',
+    );
   });
 });
 

@@ -3,7 +3,14 @@ import type { ShimStatus } from '../../../src/core/status.ts';
 import { changesBetween } from '../../../src/wire/shims.ts';
 
 const created: ShimStatus = {
-  state: 'created', shim: 9, pid: 0, startTime: 0n, bootId: '', oomKilled: false, restarts: 0, stoppedByRequest: false,
+  state: 'created',
+  shim: 9,
+  pid: 0,
+  startTime: 0n,
+  bootId: '',
+  oomKilled: false,
+  restarts: 0,
+  stoppedByRequest: false,
 };
 const running: ShimStatus = { ...created, state: 'running', pid: 10, startedAt: 1 };
 const exited: ShimStatus = { ...running, state: 'exited', pid: 0, exitCode: 3, finishedAt: 2 };
