@@ -68,24 +68,26 @@ function readEnvFiles(
   diagnostics: Diagnostics,
 ): void {
   const surroundings = new Set(Object.keys(request.env).filter((name) => request.env[name] !== undefined));
-  const named =
-    request.envFiles.length > 0
-      ? request.envFiles
-      : (env.get('COMPOSE_ENV_FILES') ?? '').split(',').filter((name) => name !== '');
+  const named = namedEnvFiles(request, env);
   if (named.length === 0 && isTrue(env.get('COMPOSE_DISABLE_ENV_FILE'))) return;
   const lookup: Lookup = (name) => env.get(name);
   const already = new Set(env.keys());
-  for (const name of named.length > 0 ? named : ['.env']) {
-    const path = joinPath(named.length > 0 ? request.workingDir : folder, name);
+  const paths = named.length > 0 ? named.map((name) => joinPath(request.workingDir, name)) : [joinPath(folder, '.env')];
+  for (const path of paths) {
     const text = files.isDirectory(path) ? undefined : files.read(path);
     if (text === undefined && named.length > 0)
       diagnostics.error('FILE_NOT_FOUND', `the env file ${path} ${files.exists(path) ? 'cannot be read' : 'does not exist'}`);
-    if (text === undefined) continue;
-    for (const [key, value] of readEnvFile(path, text, lookup, diagnostics)) {
+    for (const [key, value] of text === undefined ? [] : readEnvFile(path, text, lookup, diagnostics)) {
       // Of several env files the last wins; the surroundings, and an earlier folder's .env, always do.
       if (!surroundings.has(key) && !already.has(key)) env.set(key, value);
     }
   }
+}
+
+/** `--env-file`, else COMPOSE_ENV_FILES; none: the .env of the folder, if it is there. */
+function namedEnvFiles(request: FileRequest, env: ReadonlyMap<string, string>): readonly string[] {
+  if (request.envFiles.length > 0) return request.envFiles;
+  return (env.get('COMPOSE_ENV_FILES') ?? '').split(',').filter((name) => name !== '');
 }
 
 function isTrue(value: string | undefined): boolean {

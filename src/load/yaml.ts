@@ -170,9 +170,7 @@ class TreeReader {
       if (key === '<<' && isScalar(keyNode) && keyNode.type === 'PLAIN') merged.push([value, keyAt]);
       else this.#addEntry(entries, key, { keyAt, value });
     }
-    for (const [value, keyAt] of merged)
-      for (const map of this.#mergedMaps(value, keyAt))
-        for (const [key, entry] of map) if (!entries.has(key)) entries.set(key, entry);
+    for (const [value, keyAt] of merged) for (const map of this.#mergedMaps(value, keyAt)) addMissing(entries, map);
     return { kind: 'map', entries, at };
   }
 
@@ -250,4 +248,9 @@ const syntaxHints: Readonly<Partial<Record<string, string>>> = {
 function sentence(message: string): string {
   const clean = message.replace(/\s+/g, ' ').replace(/\.$/, '');
   return clean.charAt(0).toLowerCase() + clean.slice(1);
+}
+
+/** Merge keys ("<<") give way to the map's own keys, and later ones to earlier ones. */
+function addMissing(entries: Map<string, MapEntry>, merged: Iterable<readonly [string, MapEntry]>): void {
+  for (const [key, entry] of merged) if (!entries.has(key)) entries.set(key, entry);
 }

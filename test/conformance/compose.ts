@@ -258,22 +258,30 @@ function comparable(model: ConfigModel | undefined, skipNormalization: boolean):
   for (const key of Object.keys(copy)) if (key.startsWith('x-')) delete copy[key];
   delete copy['models'];
   for (const service of Object.values(copy.services ?? {})) {
-    for (const key of Object.keys(service))
-      if (key.startsWith('x-') || key === 'env_file' || key === 'label_file' || key === 'models' || key === 'extends')
-        delete service[key];
-    if (!skipNormalization) continue;
-    const networks = service['networks'] as Record<string, unknown> | undefined;
-    if (networks && Object.keys(networks).join() === 'default') delete service['networks'];
-    delete service['depends_on'];
-    const build = service['build'] as Record<string, unknown> | undefined;
-    if (build?.['dockerfile'] === 'Dockerfile') delete build['dockerfile'];
+    for (const key of Object.keys(service)) if (key.startsWith('x-') || unrecorded.includes(key)) delete service[key];
+    if (skipNormalization) dropNormalized(service);
   }
-  for (const kind of ['networks', 'volumes', 'configs', 'secrets']) {
-    const group = copy[kind] as Record<string, Record<string, unknown> | null> | undefined;
-    if (skipNormalization) for (const resource of Object.values(group ?? {})) if (resource) delete resource['name'];
-    if (skipNormalization && kind === 'networks' && group && 'default' in group) delete group['default'];
-  }
+  if (skipNormalization) dropNames(copy);
   return meaningful(copy);
+}
+
+const unrecorded = ['env_file', 'label_file', 'models', 'extends'];
+
+/** What normalization alone puts into a service. */
+function dropNormalized(service: Record<string, unknown>): void {
+  const networks = service['networks'] as Record<string, unknown> | undefined;
+  if (networks && Object.keys(networks).join() === 'default') delete service['networks'];
+  delete service['depends_on'];
+  const build = service['build'] as Record<string, unknown> | undefined;
+  if (build?.['dockerfile'] === 'Dockerfile') delete build['dockerfile'];
+}
+
+function dropNames(model: Record<string, unknown>): void {
+  for (const kind of ['networks', 'volumes', 'configs', 'secrets']) {
+    const group = model[kind] as Record<string, Record<string, unknown> | null> | undefined;
+    for (const resource of Object.values(group ?? {})) if (resource) delete resource['name'];
+    if (kind === 'networks' && group) delete group['default'];
+  }
 }
 
 /** The places where two values differ. */

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cgroupFolder } from '../support/cgroups.ts';
 import { openProject, type Project } from '../support/cli.ts';
 import { busybox } from './busybox.ts';
 
@@ -116,8 +117,7 @@ describe('inside a container', () => {
 
   test('limits are in the cgroup of the container', async () => {
     const pid = await project.pidOf('limited');
-    const limits = limitsOf(fs.readFileSync(`/proc/${pid}/cgroup`, 'utf8'), (file) => fs.readFileSync(file, 'utf8').trim());
-    expect(limits).toEqual({ memory: '67108864', pids: '40', cpu: 0.5 });
+    expect(limitsOf(pid)).toEqual({ memory: '67108864', pids: '40', cpu: 0.5 });
   });
 });
 
@@ -127,26 +127,17 @@ interface Limits {
   readonly cpu: number;
 }
 
-/** cgroups(7): "0::/path" is the v2 hierarchy, "N:controllers:/path" one of v1. */
-function limitsOf(text: string, read: (file: string) => string): Limits {
-  const lines = text
-    .trim()
-    .split('\n')
-    .map((line) => /^\d+:([^:]*):(.*)$/.exec(line) as RegExpExecArray);
-  const folderOf = (controller: string): string | undefined => {
-    const line = lines.find((candidate) => (candidate[1] as string).split(',').includes(controller));
-    return line && `/sys/fs/cgroup/${controller}${line[2]}`;
-  };
-  const [memory, pids, cpu] = [folderOf('memory'), folderOf('pids'), folderOf('cpu')];
-  if (memory && pids && cpu) {
-    const share = Number(read(`${cpu}/cpu.cfs_quota_us`)) / Number(read(`${cpu}/cpu.cfs_period_us`));
-    return { memory: read(`${memory}/memory.limit_in_bytes`), pids: read(`${pids}/pids.max`), cpu: share };
-  }
-  const unified = `/sys/fs/cgroup${lines.find((line) => line[1] === '')?.[2]}`;
-  const [quota, period] = read(`${unified}/cpu.max`).split(' ').map(Number);
+/** As the files of either version of cgroups have them. */
+function limitsOf(pid: number): Limits {
+  const read = (controller: string, file: string): string =>
+    fs.readFileSync(`${cgroupFolder(pid, controller)}/${file}`, 'utf8').trim();
+  const isUnified = fs.existsSync(`${cgroupFolder(pid, 'memory')}/memory.max`);
+  const [quota, period] = isUnified
+    ? read('cpu', 'cpu.max').split(' ')
+    : [read('cpu', 'cpu.cfs_quota_us'), read('cpu', 'cpu.cfs_period_us')];
   return {
-    memory: read(`${unified}/memory.max`),
-    pids: read(`${unified}/pids.max`),
-    cpu: (quota as number) / (period as number),
+    memory: read('memory', isUnified ? 'memory.max' : 'memory.limit_in_bytes'),
+    pids: read('pids', 'pids.max'),
+    cpu: Number(quota) / Number(period),
   };
 }
