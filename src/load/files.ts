@@ -75,13 +75,16 @@ function readEnvFiles(
   const paths = named.length > 0 ? named.map((name) => joinPath(request.workingDir, name)) : [joinPath(folder, '.env')];
   for (const path of paths) {
     const text = files.isDirectory(path) ? undefined : files.read(path);
-    if (text === undefined && named.length > 0)
-      diagnostics.error('FILE_NOT_FOUND', `the env file ${path} ${files.exists(path) ? 'cannot be read' : 'does not exist'}`);
+    if (text === undefined && named.length > 0) tellMissing(path, files, diagnostics);
     for (const [key, value] of text === undefined ? [] : readEnvFile(path, text, lookup, diagnostics)) {
       // Of several env files the last wins; the surroundings, and an earlier folder's .env, always do.
       if (!surroundings.has(key) && !already.has(key)) env.set(key, value);
     }
   }
+}
+
+function tellMissing(path: string, files: ProjectFiles, diagnostics: Diagnostics): void {
+  diagnostics.error('FILE_NOT_FOUND', `the env file ${path} ${files.exists(path) ? 'cannot be read' : 'does not exist'}`);
 }
 
 /** `--env-file`, else COMPOSE_ENV_FILES; none: the .env of the folder, if it is there. */
