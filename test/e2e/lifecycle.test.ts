@@ -111,13 +111,14 @@ test('every command finds the name of a project whose file is JSON', async () =>
 describe('order', () => {
   test('a dependant starts only after its dependency is healthy', async () => {
     const late = `
-      command: [sh, -c, "sleep 1; touch /ready; exec sleep 60"]
+      command: [sleep, infinity]
       init: true
-      healthcheck: {test: [CMD, test, -e, /ready], interval: 1s, start_period: 10s, start_interval: 100ms}`;
+      healthcheck: {test: [CMD, test, -e, /ready], interval: 1s, start_period: 600s, start_interval: 100ms}`;
     const project = makeProject(composeOf({ late, user: `${idle}depends_on:\n  late: {condition: service_healthy}\n` }));
     const up = project.start('up', '-d');
     await eventually('late to run', async () => (await project.container('late')).State === 'running');
     expect((await project.ps()).find((row) => row.Service === 'user')?.State).not.toBe('running');
+    await project.ok('exec', '-T', 'late', 'touch', '/ready');
     expect((await up.finished).code).toBe(0);
     expect((await project.container('late')).Health).toBe('healthy');
     expect((await project.container('user')).State).toBe('running');
