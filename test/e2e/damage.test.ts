@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { makeProject, type Project } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { expectUnchanged, takeSnapshot } from '../support/snapshot.ts';
+import { isRunning } from '../support/processes.ts';
 import { composeOf as composeWith, idle } from './busybox.ts';
 
 const names = ['a', 'b', 'c'];
@@ -40,7 +41,7 @@ test.each(files.flatMap((file) => damages.map((damage) => ({ ...file, ...damage 
     await killSupervisor(project);
     project.write('compose.yaml', composeOf(Object.fromEntries([...names, 'd'].map((name) => [name, service]))));
     await converge(project, [...names, 'd']);
-    expect(pids.filter((pid) => !fs.existsSync(`/proc/${pid}`))).toEqual([]);
+    expect(pids.filter((pid) => !isRunning(pid))).toEqual([]);
     expect(new Set(await addresses(project)).size).toBe(4);
     await project.ok('down', '-t', '1');
     await expectUnchanged(before, project.name);
@@ -66,7 +67,7 @@ test('a record that is lost with its copy: the next up makes the stack anew, and
     fs.writeFileSync(`${folder}/projects/${project.name}/project.json`, 'x');
   await killSupervisor(project);
   await converge(project, names);
-  expect(pids.filter((pid) => fs.existsSync(`/proc/${pid}`))).toEqual([]);
+  expect(pids.filter((pid) => isRunning(pid))).toEqual([]);
   await project.ok('down', '-t', '1');
   await expectUnchanged(before, project.name);
 });
@@ -100,9 +101,9 @@ test('a run folder that is deleted under what runs: the next up converges, and n
   const [supervisor, pids] = [project.supervisorPid() as number, await pidsOf(project)];
   fs.rmSync(`${project.root}/run`, { recursive: true });
   process.kill(supervisor, 'SIGKILL');
-  await eventually('its end', () => !fs.existsSync(`/proc/${supervisor}`));
+  await eventually('its end', () => !isRunning(supervisor));
   await converge(project, names);
-  expect(pids.filter((pid) => fs.existsSync(`/proc/${pid}`))).toEqual([]);
+  expect(pids.filter((pid) => isRunning(pid))).toEqual([]);
   await project.ok('down', '-t', '1');
   await expectUnchanged(before, project.name);
 });
@@ -128,7 +129,7 @@ test('a full disk: up says so, what runs goes on, and down works while it is sti
   expect(await pidsOf(project)).toEqual(pids);
   fill(project.root);
   await project.ok('down', '-t', '1');
-  expect(pids.filter((pid) => fs.existsSync(`/proc/${pid}`))).toEqual([]);
+  expect(pids.filter((pid) => isRunning(pid))).toEqual([]);
   expect(fs.existsSync(`${project.root}/run/projects/${project.name}`)).toBe(false);
   expect(fs.existsSync(`${project.root}/data/projects/${project.name}`)).toBe(false);
   execFileSync('umount', [project.root]);

@@ -8,6 +8,7 @@ import { makeProject, type Project } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
 import { repository } from '../support/repository.ts';
 import { expectUnchanged, takeSnapshot } from '../support/snapshot.ts';
+import { isRunning } from '../support/processes.ts';
 import { composeOf, idle } from './busybox.ts';
 
 const rounds = Number(process.env['SOAK_ROUNDS'] ?? 2);
@@ -80,7 +81,7 @@ test(
       const pid = await project.pidOf('a');
       kill(parentOf(pid));
       await eventually('a new process', async () => ![pid, 0].includes(await pidOrNothing(project, 'a')));
-      expect(fs.existsSync(`/proc/${pid}`)).toBe(false);
+      expect(isRunning(pid)).toBe(false);
     }
     await converge(project);
     await project.ok('down', '-t', '1');
@@ -111,7 +112,7 @@ test(
       kill(project.supervisorPid());
       for (const shim of shims) kill(shim);
       await converge(project);
-      for (const pid of pids) expect(fs.existsSync(`/proc/${pid}`)).toBe(false);
+      for (const pid of pids) expect(isRunning(pid)).toBe(false);
     }
     await project.ok('down', '-t', '1');
     await expectUnchanged(before, project.name);
