@@ -107,7 +107,11 @@ function processes() {
   const all = eachProcess((folder) => ({ pid: path.basename(folder), parent: parentOf(folder), command: commandOf(folder) }));
   const known = new Set(
     all
-      .filter(({ command }) => /tscompose|dist\/supervisor\.js/.test(command) && !/snapshot|vitest|demo\.mjs/.test(command))
+      .filter(
+        ({ command }) =>
+          /tscompose(-core|-shim|-init|\.js)|memfd:tscompose|dist\/supervisor\.js/.test(command) &&
+          !/snapshot|vitest|demo\.mjs/.test(command),
+      )
       .map(({ pid }) => pid),
   );
   const isOurs = (entry) => entry !== undefined && (known.has(entry.pid) || isOurs(all.find(({ pid }) => pid === entry.parent)));
