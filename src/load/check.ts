@@ -1,5 +1,6 @@
 import { parseBytes } from '../model/units.ts';
 import { type Diagnostics, nearest } from './diagnostics.ts';
+import { checkHonoured } from './check-honoured.ts';
 import { checkCycles, checkResources } from './check-project.ts';
 import { isAddress } from './short-forms.ts';
 import { childOf, entriesOf, isNull, itemsOf, type MapNode, type Mark, type Node, textOf } from './source.ts';
@@ -22,6 +23,7 @@ export function checkModel(checked: Checked, diagnostics: Diagnostics): void {
   }
   checkCycles(checked.services, diagnostics);
   checkResources(checked.model, diagnostics);
+  checkHonoured(checked.services, checked.model, diagnostics);
 }
 
 interface ServiceContext extends Checked {

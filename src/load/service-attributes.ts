@@ -127,11 +127,11 @@ export const serviceFields: Fields = {
   oom_score_adj: field(integer(-1000, 1000), 'How likely it is killed when the memory runs out'),
   pid: field(text, 'The process namespace: host, service:NAME'),
   pids_limit: field(integer(-1), 'How many processes it may have; -1 for any number'),
-  platform: field(text, 'The platform: linux/amd64'),
+  platform: later(text, 'The platform: linux/amd64'),
   ports: field(listOf(port), 'Ports to publish on the host'),
-  post_start: field(listOf(hook), 'Commands to run after it has started'),
+  post_start: later(listOf(hook), 'Commands to run after it has started'),
   pre_start: later(listOf(preStartHook), 'Containers to run before it starts'),
-  pre_stop: field(listOf(hook), 'Commands to run before it is stopped'),
+  pre_stop: later(listOf(hook), 'Commands to run before it is stopped'),
   privileged: field(boolean, 'Give it everything the host has'),
   profiles: field(
     listOf(pattern(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'a name of letters, digits and _ . -')),
@@ -141,7 +141,7 @@ export const serviceFields: Fields = {
     object({ type: required(text, 'The program'), options: field(mapOf(anything), 'Its options') }),
     'A program that provides the service',
   ),
-  pull_policy: field(
+  pull_policy: later(
     pattern(
       /^(always|never|missing|if_not_present|build|refresh|daily|weekly|every_(\d+[wdhms])+)$/,
       'always, never, missing, build, daily, weekly or every_<duration>',
@@ -151,7 +151,7 @@ export const serviceFields: Fields = {
   pull_refresh_after: later(text, 'How old a pulled image may grow'),
   read_only: field(boolean, 'Make the root filesystem read-only'),
   restart: field(restartPolicy(), 'When to start it again: "no", always, on-failure[:N], unless-stopped'),
-  runtime: field(text, 'Another OCI runtime: runc, crun, kata …'),
+  runtime: later(text, 'Another OCI runtime: runc, crun, kata …'),
   scale: field(integer(0), 'How many containers'),
   secrets: field(listOf(grant), 'Secrets the service may read'),
   security_opt: field(listOf(text), 'no-new-privileges, seccomp=…, apparmor=…, label=…'),

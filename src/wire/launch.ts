@@ -8,6 +8,7 @@ import { LaunchFailure } from '../core/shim-client.ts';
 import { ShimFlag } from '../core/protocol.ts';
 import { TscomposeError } from '../errors.ts';
 import type { Mount, Project, Service } from '../model/project.ts';
+import { parseBytes } from '../model/units.ts';
 import { type BundleInput, renderBundle } from '../runtime/bundle.ts';
 import { boundingSetOf } from '../runtime/capabilities.ts';
 import { containerCgroupPath } from '../runtime/cgroup.ts';
@@ -144,6 +145,7 @@ function bundleInput(world: World, record: ContainerRecord, image: ResolvedImage
       ),
     ),
     etc: writeEtcFiles(world, record),
+    join: sharedNamespaces(world, record.spec),
     cgroupPath: containerCgroupPath(world.project, record.id, record.spec.cgroupParent),
   };
 }
@@ -195,10 +197,21 @@ function sharedEtcFiles(world: World, service: string): BundleInput['etc'] {
   return { hosts: `${run}/hosts`, resolvConf: `${run}/resolv.conf`, hostname: `${run}/hostname` };
 }
 
+/** Namespaces of another service's first process, which `pid` and `ipc` may ask to share. */
+function sharedNamespaces(world: World, { pid, ipc }: Service): NonNullable<BundleInput['join']> {
+  const pathTo = (wish: string | undefined, kind: string): string | undefined => {
+    const service = /^service:(.+)$/.exec(wish ?? '')?.[1];
+    if (service === undefined) return undefined;
+    return `/proc/${world.live.get(sharedWith(world, service).id)?.status.pid ?? 0}/ns/${kind}`;
+  };
+  const paths = { pid: pathTo(pid, 'pid'), ipc: pathTo(ipc, 'ipc') };
+  return { ...(paths.pid === undefined ? {} : { pid: paths.pid }), ...(paths.ipc === undefined ? {} : { ipc: paths.ipc }) };
+}
+
 function sharedWith(world: World, service: string): ContainerRecord {
   const record = world.store.record.containers.find((container) => container.service === service && world.live.has(container.id));
   if (record) return record;
-  throw new TscomposeError('NOT_RUNNING', `service "${service}", whose network is to be shared, does not run`, { service });
+  throw new TscomposeError('NOT_RUNNING', `service "${service}", whose namespace is to be shared, does not run`, { service });
 }
 
 function volumeOf(world: World, record: ContainerRecord, mount: Extract<Mount, { type: 'volume' }>): string {
@@ -231,8 +244,12 @@ export function availableCapabilities(): bigint {
 }
 
 function logFields(service: Service, logFile: string): Pick<ShimFields, 'logFile' | 'rotateBytes' | 'keepLogs'> {
-  const bounds = { rotateBytes: defaultLog.maxBytes, keepLogs: defaultLog.files };
-  return service.logging?.driver === 'none' ? bounds : { ...bounds, logFile };
+  const { driver, options } = service.logging ?? { options: {} };
+  const bounds = {
+    rotateBytes: parseBytes(options['max-size'] ?? '') ?? defaultLog.maxBytes,
+    keepLogs: Number.parseInt(options['max-file'] ?? '', 10) || defaultLog.files,
+  };
+  return driver === 'none' ? bounds : { ...bounds, logFile };
 }
 
 function networkOf(world: World, { networkMode }: Service): ShimFields['network'] {
