@@ -16,7 +16,7 @@ import { observedContainer, observedNetwork, observedVolume } from './observe.ts
 import { readHostCgroups } from './runtime/cgroup-host.ts';
 import { cgroupDirectories, containerCgroupPath } from './runtime/cgroup.ts';
 import { makeFolder, writeWholeVolatile } from './state/files.ts';
-import { projectPaths, type ProjectPaths, type StateRoots, volumePath } from './state/paths.ts';
+import { type ProjectPaths, projectPaths, type StateRoots, supervisorCommand, volumePath } from './state/paths.ts';
 import type { ContainerRecord } from './state/record.ts';
 import { openRecord } from './state/store.ts';
 import { ensureVolume, removeVolume } from './storage/volumes.ts';
@@ -57,14 +57,6 @@ export interface ProjectMachine extends SupervisedMachine {
   close(): Promise<void>;
 }
 
-/**
- * argv that brings a project's supervisor up unless it has one: `core supervise` takes the lock, which the process it executes
- * then holds for as long as it lives.
- */
-export function supervisorCommand(paths: ProjectPaths, project: string, supervisorProgram: string): string[] {
-  return [findNative(), 'supervise', paths.lock, '--', process.execPath, supervisorProgram, project];
-}
-
 /** Opens a project's machine. The caller holds the project's lock; the working directory becomes the project's run folder. */
 export async function openMachine(roots: StateRoots, project: string, supervisorProgram: string): Promise<ProjectMachine> {
   const paths = projectPaths(roots, project);
@@ -82,7 +74,11 @@ export async function openMachine(roots: StateRoots, project: string, supervisor
     cgroups,
     names: createNameServer(core),
     store: openRecord(paths, project),
-    supervisorCommand: supervisorCommand(paths, project, supervisorProgram),
+    supervisorCommand: supervisorCommand(
+      { native: findNative(), node: process.execPath, program: supervisorProgram },
+      paths,
+      project,
+    ),
     live: new Map(),
     starts: new Map(),
     ended: new Map(),

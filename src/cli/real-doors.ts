@@ -5,14 +5,14 @@ import { findNative } from '../core/native.ts';
 import { TscomposeError } from '../errors.ts';
 import type { ProjectFiles } from '../load/load.ts';
 import { readObserved } from '../observe.ts';
-import { containerPaths, projectPaths, stateRoots, type StateRoots } from '../state/paths.ts';
+import { containerPaths, projectPaths, stateRoots, type StateRoots, supervisorCommand } from '../state/paths.ts';
 import { isKnown, listProjects, readRecord } from '../state/store.ts';
 import type { Doors, Loaded, LoadWish } from './doors.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export function realDoors(around: Surroundings): Doors {
   const roots = stateRoots(around.env, around.uid);
-  const command = (project: string): string[] => supervisorCommand(roots, project);
+  const command = (project: string): string[] => commandFor(roots, project);
   return {
     roots,
     load: loadProject,
@@ -55,13 +55,13 @@ export function realDoors(around: Surroundings): Doors {
 }
 
 /** The program that stays is built beside this one, or this one is in a folder of its. @throws NATIVE_MISSING */
-function supervisorCommand(roots: StateRoots, project: string): string[] {
+function commandFor(roots: StateRoots, project: string): string[] {
   const program = ['./supervisor.js', '../supervisor.js']
     .map((path) => fileURLToPath(new URL(path, import.meta.url)))
     .find((path) => existsSync(path));
   if (program === undefined)
     throw new TscomposeError('NATIVE_MISSING', 'supervisor.js is not there', { hint: 'in a checkout run "npm run build"' });
-  return [findNative(), 'supervise', projectPaths(roots, project).lock, '--', process.execPath, program, project];
+  return supervisorCommand({ native: findNative(), node: process.execPath, program }, projectPaths(roots, project), project);
 }
 
 async function loadProject(wish: LoadWish): Promise<Loaded> {

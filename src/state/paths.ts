@@ -46,6 +46,23 @@ export function projectPaths(roots: StateRoots, project: string): ProjectPaths {
   };
 }
 
+/** The programs a supervisor is made of. */
+export interface SupervisorPrograms {
+  /** tscompose-core */
+  readonly native: string;
+  readonly node: string;
+  /** supervisor.js */
+  readonly program: string;
+}
+
+/**
+ * argv that brings a project's supervisor up unless it has one: `core supervise` takes the lock, which the process it executes then
+ * holds for as long as it lives. The command line uses it, and every shim that has lost its supervisor.
+ */
+export function supervisorCommand({ native, node, program }: SupervisorPrograms, paths: ProjectPaths, project: string): string[] {
+  return [native, 'supervise', paths.lock, '--', node, program, project];
+}
+
 export interface ContainerPaths {
   /** config.json, status, shim.sock, hosts, resolv.conf, hostname, health */
   readonly run: string;
